@@ -1,0 +1,27 @@
+"""Multi-step training of restoration networks: feed the output back in, sum the losses of all steps."""
+
+from importlib.metadata import version as _version
+
+from msloss._loss import MultiStepLoss, StepLosses
+from msloss._ranges import RangedQuantizer
+from msloss._schedules import AtEpochs, OnPlateau, RandomSteps, Schedule
+from msloss._unroll import Step, refine, unroll
+from msloss._weights import gamma, last_only, mean
+
+__version__ = _version("msloss")
+
+__all__ = [
+    "AtEpochs",
+    "MultiStepLoss",
+    "OnPlateau",
+    "RandomSteps",
+    "RangedQuantizer",
+    "Schedule",
+    "Step",
+    "StepLosses",
+    "gamma",
+    "last_only",
+    "mean",
+    "refine",
+    "unroll",
+]

@@ -1,0 +1,16 @@
+"""Seeded property tests: the same examples on every run; ``HYPOTHESIS_PROFILE=search`` looks for new ones."""
+
+import os
+
+import torch
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "seeded", derandomize=True, deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "search", deadline=None, max_examples=500, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "seeded"))
+
+torch.manual_seed(0)

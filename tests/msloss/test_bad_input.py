@@ -1,0 +1,121 @@
+"""Mistakes are refused at the door, in one sentence that names the thing and the remedy."""
+
+from collections import OrderedDict
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from msloss import MultiStepLoss, gamma, last_only, refine, unroll
+
+from .cases import Both, Pair
+
+x, y = torch.rand(2, 1, 3, 4, 4)
+mse = nn.functional.mse_loss
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": 0}, "steps is 0; give 1 or more"),
+        ({"truncate": 0}, "truncate is 0; give 1 or more, or None for the full gradient"),
+        ({"norm_stats": "last"}, "norm_stats is 'last'; give 'all' or 'first'"),
+        ({"weights": [1, 2]}, "weights has 2 entries but steps=3; give one weight per step"),
+        ({"weights": {"a": [1.0] * 4}}, "weights has 4 entries but steps=3; give one weight per step"),
+        ({"weights": lambda steps: [1.0]}, r"weights\(3\) returned 1 entries; return one weight per step"),
+        ({"weights": [1, 2, float("nan")]}, "weights has an entry that is not finite"),
+    ],
+)
+def test_options(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}"):
+        MultiStepLoss(nn.Identity(), mse, **options)
+
+
+@pytest.mark.parametrize("steps", [2.0, True, "3"])
+def test_steps_is_a_whole_number(steps: Any) -> None:
+    with pytest.raises(TypeError, match="give a whole number"):
+        MultiStepLoss(nn.Identity(), mse, steps)
+
+
+def test_unroll_refuses_before_it_is_iterated() -> None:
+    with pytest.raises(ValueError, match="steps is 0"):
+        unroll(nn.Identity(), x, steps=0)
+
+
+def test_all_weights_zero() -> None:
+    with pytest.raises(ValueError, match="every weight is 0 while 3 steps run"):
+        MultiStepLoss(nn.Identity(), mse, weights=[0, 0, 0])(x, y)
+
+
+@pytest.mark.parametrize("decay", [0.0, -1.0, float("inf"), float("nan")])
+def test_gamma(decay: float) -> None:
+    with pytest.raises(ValueError, match="give a finite number greater than 0"):
+        gamma(decay)
+
+
+def test_criterion_that_is_not_a_scalar() -> None:
+    with pytest.raises(ValueError, match=r"the criterion's value at step 1 has shape \(1, 3, 4, 4\); reduce it"):
+        MultiStepLoss(nn.Identity(), lambda o, t: (o - t).square())(x, y)
+    with pytest.raises(ValueError, match=r"the criterion's term 'l1' at step 1 has shape \(3,\)"):
+        MultiStepLoss(nn.Identity(), lambda o, t: {"l1": (o - t).abs().mean(dim=(0, 2, 3))})(x, y)
+    with pytest.raises(TypeError, match="the criterion's value at step 1 is a float; return a tensor"):
+        MultiStepLoss(nn.Identity(), lambda o, t: 1.0)(x, y)
+    with pytest.raises(ValueError, match="the criterion returned no terms at step 1"):
+        MultiStepLoss(nn.Identity(), lambda o, t: {})(x, y)
+
+
+def test_weights_for_terms_that_are_not_there() -> None:
+    with pytest.raises(ValueError, match=r"weights names \['l2'\] but the criterion returns the terms \['l1'\]"):
+        MultiStepLoss(nn.Identity(), lambda o, t: {"l1": mse(o, t)}, weights={"l2": last_only})(x, y)
+    with pytest.raises(ValueError, match=r"weights names \['l2'\] but the criterion returns a tensor"):
+        MultiStepLoss(nn.Identity(), mse, weights={"l2": last_only})(x, y)
+
+
+def test_terms_that_change_between_steps() -> None:
+    names = iter("ab")
+    with pytest.raises(ValueError, match=r"the criterion returns the terms \['b'\] at step 2, and others before"):
+        MultiStepLoss(nn.Identity(), lambda o, t: {next(names): mse(o, t)})(x, y, details=True)
+
+
+def test_shape_that_is_not_kept() -> None:
+    with pytest.raises(ValueError, match=r"step 1 feeds back shape \(1, 3, 8, 8\) but its input had \(1, 3, 4, 4\)"):
+        MultiStepLoss(nn.Upsample(scale_factor=2), lambda o, t: o.mean())(x, y)
+    assert MultiStepLoss(nn.Upsample(scale_factor=2), lambda o, t: o.mean(), steps=1)(x, y).dim() == 0
+
+
+def test_structured_output_without_a_part_to_feed_back() -> None:
+    with pytest.raises(TypeError, match="what step 1 feeds back is a Pair, not a tensor; name the part"):
+        MultiStepLoss(lambda v: Pair(v, v), lambda o, t: o.clean.mean())(x, y)
+
+
+@pytest.mark.parametrize(
+    ("output", "feedback", "message"),
+    [
+        ({"a": x}, "b", r"feedback='b' but the model's output has the keys \['a'\]"),
+        (OrderedDict(a=x), "b", r"feedback='b' but the model's output has the keys \['a'\]"),
+        (Pair(x, x), "dirty", r"feedback='dirty' but the model returned a Pair with the fields \['clean', 'rest'\]"),
+        (Both(x, x), "dirty", r"feedback='dirty' but the model returned a Both with the fields \['clean', 'rest'\]"),
+        (x, "clean", "feedback='clean' but the model returned a Tensor"),
+        ((x, x), 2, "feedback=2 but the model returned a tuple of 2"),
+        (x, 0, "feedback=0 but the model returned a Tensor"),
+    ],
+)
+def test_feedback_the_output_does_not_have(output: Any, feedback: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        refine(lambda v: output, x, feedback=feedback)
+
+
+def test_tolerance() -> None:
+    with pytest.raises(ValueError, match="tol is -1; give 0 or more"):
+        refine(nn.Identity(), x, tol=-1)
+    with pytest.raises(TypeError, match="tol compares tensors, but step 1 feeds back a tuple"):
+        refine(lambda v: (v,), (x,), tol=0.1)
+
+
+def test_refine_restores_the_mode_of_every_submodule_after_an_error() -> None:
+    model = nn.Sequential(nn.Dropout(), nn.Upsample(scale_factor=2))
+    model[0].eval()
+    with pytest.raises(ValueError, match="feeds back shape"):
+        refine(model, x)
+    assert [module.training for module in model.modules()] == [True, False, True]
