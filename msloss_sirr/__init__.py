@@ -1,0 +1,60 @@
+"""Single image reflection removal, built on msloss."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from msloss_sirr.errors import InputError
+    from msloss_sirr.evaluation.scores import Evaluation, Scores, evaluate, score
+    from msloss_sirr.layers import Layers
+    from msloss_sirr.losses.config import LossConfig
+    from msloss_sirr.losses.criterion import LayersCriterion
+    from msloss_sirr.models.checkpoint import load_remover, save_remover
+    from msloss_sirr.models.config import RemoverConfig
+    from msloss_sirr.models.remover import Remover
+    from msloss_sirr.photo.remove import remove
+    from msloss_sirr.training.config import TrainConfig
+    from msloss_sirr.training.loop import train
+
+__all__ = [
+    "Evaluation",
+    "InputError",
+    "Layers",
+    "LayersCriterion",
+    "LossConfig",
+    "Remover",
+    "RemoverConfig",
+    "Scores",
+    "TrainConfig",
+    "evaluate",
+    "load_remover",
+    "remove",
+    "save_remover",
+    "score",
+    "train",
+]
+
+_HOME = {
+    "Evaluation": "evaluation.scores",
+    "InputError": "errors",
+    "Layers": "layers",
+    "LayersCriterion": "losses.criterion",
+    "LossConfig": "losses.config",
+    "Remover": "models.remover",
+    "RemoverConfig": "models.config",
+    "Scores": "evaluation.scores",
+    "TrainConfig": "training.config",
+    "evaluate": "evaluation.scores",
+    "load_remover": "models.checkpoint",
+    "remove": "photo.remove",
+    "save_remover": "models.checkpoint",
+    "score": "evaluation.scores",
+    "train": "training.loop",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for, so that ``msloss-sirr --help`` need not wait for torch."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

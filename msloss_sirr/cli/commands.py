@@ -1,0 +1,25 @@
+"""What the commands do; everything heavy is imported only when one runs."""
+
+from msloss_sirr.photo.config import RemoveConfig
+from msloss_sirr.training.config import TrainConfig
+
+
+def run_train(config: TrainConfig) -> None:
+    """Train, and say how good the best checkpoint is."""
+    from msloss_sirr.training.loop import train
+
+    best = train(config)
+    print(  # noqa: T201
+        f"best on validation: PSNR {best.after.psnr:.2f} dB (input {best.before.psnr:.2f}), "
+        f"SSIM {best.after.ssim:.4f} (input {best.before.ssim:.4f}): {config.out / 'best.safetensors'}"
+    )
+
+
+def run_remove(config: RemoveConfig) -> None:
+    """Take reflections off photographs, and name every file written."""
+    from msloss_sirr.photo.remove import Job, remove_files
+
+    def say(job: Job) -> None:
+        print(f"{job.source} -> {job.transmission}")  # noqa: T201
+
+    remove_files(config, say)

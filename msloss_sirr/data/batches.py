@@ -1,0 +1,34 @@
+"""What a network is trained on."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from torch import Tensor
+
+from msloss_sirr.data.draws import DrawBatch
+from msloss_sirr.images.reading import to_float
+from msloss_sirr.layers import Layers
+
+
+class Batch(NamedTuple):
+    """Photographs taken through glass ``(N, 3, H, W)``, sRGB-encoded, [0, 1], and the layers they are made of."""
+
+    ambient: Tensor
+    target: Layers
+
+
+def compose(draws: DrawBatch, recipe: Callable[[Tensor, Tensor, Sequence[int]], Batch]) -> Batch:
+    """Turn draws into a batch, on the device they are on: real pairs as they are, photos by the recipe.
+
+    The reflection of a real pair is I - T where that is positive.
+    """
+    first, second = to_float(draws.first), to_float(draws.second)
+    batch = Batch(first, Layers(second, (first - second).clamp(0, 1)))
+    if bool(draws.real.all()):
+        return batch
+    made = recipe(first, second, draws.seed.tolist())
+    real = draws.real.view(-1, 1, 1, 1)
+    return Batch(
+        batch.ambient.where(real, made.ambient),
+        Layers(*(a.where(real, b) for a, b in zip(batch.target, made.target, strict=True))),
+    )

@@ -1,0 +1,1 @@
+"""How close an estimated transmission is to the true one."""

@@ -1,0 +1,77 @@
+"""PSNR and SSIM, of one image and of a set of pairs."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
+
+from msloss import refine
+from msloss_sirr.data.folders import Pairs
+from msloss_sirr.images.reading import to_bytes, to_float
+from msloss_sirr.layers import Layers
+
+
+class Scores(NamedTuple):
+    """PSNR in dB and SSIM, of whole RGB images in 8 bits."""
+
+    psnr: float
+    ssim: float
+
+
+class Evaluation(NamedTuple):
+    """Scores of an ambient image as it is and of the estimated transmission, or their means over several pairs."""
+
+    before: Scores
+    after: Scores
+
+    @classmethod
+    def of(cls, numbers: Sequence[float]) -> "Evaluation":
+        """Return the evaluation of four numbers: PSNR and SSIM before, PSNR and SSIM after."""
+        return cls(Scores(*numbers[:2]), Scores(*numbers[2:]))
+
+
+def score(image: Tensor, target: Tensor) -> Scores:
+    """Return the scores of an image ``(3, H, W)`` in [0, 1] against its target, both as they are when stored.
+
+    Both are rounded to 8 bits and taken whole, with no border cut, at their own size. SSIM has the Gaussian window of
+    11 pixels and sigma 1.5. Equal images score a PSNR of infinity.
+    """
+    a, b = (to_float(to_bytes(x))[None] for x in (image, target))
+    psnr = peak_signal_noise_ratio(a, b, data_range=1.0)
+    ssim = structural_similarity_index_measure(a, b, data_range=1.0)
+    assert isinstance(ssim, Tensor)  # noqa: S101  # it is a pair only when asked for the map
+    return Scores(float(psnr), float(ssim))
+
+
+@torch.no_grad()
+def evaluate(
+    model: Callable[..., Layers],
+    pairs: Pairs,
+    *,
+    indices: Sequence[int] | None = None,
+    steps: int = 1,
+    device: torch.device | str = "cpu",
+) -> list[Evaluation]:
+    """Score a model on pairs, image by image at its own size.
+
+    Args:
+        model: from an ambient image ``(1, 3, H, W)`` to `Layers`.
+        pairs: ambient and transmission images.
+        indices: which of the pairs; ``None`` takes all.
+        steps: how many times the model is applied.
+        device: where the model is.
+    """
+    found = []
+    for index in range(len(pairs)) if indices is None else indices:
+        ambient, transmission = (to_float(x.to(device)) for x in pairs[index])
+        layers = refine(model, ambient[None], steps=steps, feedback="transmission")
+        found.append(Evaluation(score(ambient, transmission), score(layers.transmission[0], transmission)))
+    return found
+
+
+def mean(evaluations: Sequence[Evaluation]) -> Evaluation:
+    """Return the mean scores of one or more evaluations."""
+    columns = zip(*((*e.before, *e.after) for e in evaluations), strict=True)
+    return Evaluation.of([sum(column) / len(evaluations) for column in columns])

@@ -1,0 +1,1 @@
+"""Image files: which there are, from file to pixels, and from pixels to file."""

@@ -1,0 +1,27 @@
+"""Which image files a folder holds."""
+
+from pathlib import Path
+
+from msloss_sirr.errors import InputError
+
+SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+
+
+def find_images(folder: Path) -> list[Path]:
+    """Return the image files directly in ``folder``, by name; hidden files are left out.
+
+    Raises:
+        InputError: if there is no such folder, or no image in it.
+    """
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "does not exist"
+        raise InputError(f"{folder} {what}; give a folder of images")
+    found = sorted(p for p in folder.iterdir() if is_image_name(p) and p.is_file())
+    if not found:
+        raise InputError(f"{folder} holds no images; files ending in {', '.join(sorted(SUFFIXES))} are looked for")
+    return found
+
+
+def is_image_name(path: Path) -> bool:
+    """Return whether a path looks like an image by its name."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")

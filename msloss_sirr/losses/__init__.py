@@ -1,0 +1,1 @@
+"""What an estimate of the layers is measured by: pixels, gradients and features."""

@@ -1,0 +1,25 @@
+"""The loss of a training."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+BackboneName = Literal["none", "vgg19", "squeezenet1_1"]
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the terms of equation 4, and the network whose features are compared."""
+
+    transmission: float = 1.0
+    """Weight of the mean squared error of T."""
+    reflection: float = 1.0
+    """Weight of the mean squared error of R, at the first step; later ones have no R of their own to hold to."""
+    gradient: float = 1.0
+    """Weight of the mean squared error of the gradients of T."""
+    feature: float = 1.0
+    """Weight of the mean absolute error of the features of T."""
+    backbone: BackboneName = "none"
+    """Network whose features are compared: vgg19 is the paper's; none leaves the term out."""
+    weights: Path | None = None
+    """File with the backbone's weights, instead of torchvision's download."""

@@ -1,0 +1,80 @@
+"""The criterion of one step: the terms of equation 4, each under its name."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from msloss_sirr.layers import Layers
+from msloss_sirr.losses.config import LossConfig
+from msloss_sirr.losses.features import FeatureLoss, load_backbone
+from msloss_sirr.losses.gradient import image_gradient
+
+
+class Prepared(NamedTuple):
+    """A target with what is computed from it once, however many steps are compared with it."""
+
+    layers: Layers
+    gradient: Tensor
+    features: list[Tensor]
+
+
+class LayersCriterion(nn.Module):
+    """Compare estimated layers with the true ones, as named terms for `msloss.MultiStepLoss`.
+
+    - ``transmission``: mean squared error of T (equation 1)
+    - ``reflection``: mean squared error of R (equation 1)
+    - ``gradient``: mean squared error of the gradients of T (equation 3)
+    - ``feature``: mean absolute error of the features of T (equation 2), if there is a feature loss
+
+    Their weights are the loss's: see `term_weights`.
+
+    Args:
+        feature_loss: compares T by its features; ``None`` leaves the term out.
+    """
+
+    def __init__(self, feature_loss: FeatureLoss | None = None) -> None:
+        super().__init__()
+        self.feature_loss = feature_loss
+
+    def prepare(self, target: Layers) -> Prepared:
+        """Return the target with its gradient and features."""
+        features = [] if self.feature_loss is None else self.feature_loss.prepare(target.transmission)
+        return Prepared(target, image_gradient(target.transmission), features)
+
+    def forward(self, estimate: Layers, target: Prepared) -> dict[str, Tensor]:
+        """Return the terms, scalars, of layers ``(N, 3, H, W)`` against a prepared target."""
+        terms = {
+            "transmission": F.mse_loss(estimate.transmission, target.layers.transmission),
+            "reflection": F.mse_loss(estimate.reflection, target.layers.reflection),
+            "gradient": F.mse_loss(image_gradient(estimate.transmission), target.gradient),
+        }
+        if self.feature_loss is not None:
+            terms["feature"] = self.feature_loss(estimate.transmission, target.features)
+        return terms
+
+
+def build_criterion(config: LossConfig) -> LayersCriterion:
+    """Return the criterion a configuration asks for.
+
+    Raises:
+        InputError: if the weights of its backbone cannot be had.
+    """
+    if config.backbone == "none":
+        return LayersCriterion()
+    return LayersCriterion(FeatureLoss(load_backbone(config.backbone, config.weights)))
+
+
+def term_weights(config: LossConfig) -> dict[str, float | Callable[[int], Sequence[float]]]:
+    """Return the weights of the terms, for `msloss.MultiStepLoss`; R is held to its target at the first step only."""
+
+    def first_step(steps: int) -> Sequence[float]:
+        return (config.reflection,) + (0.0,) * (steps - 1)
+
+    weights: dict[str, float | Callable[[int], Sequence[float]]] = {
+        "transmission": config.transmission,
+        "reflection": first_step,
+        "gradient": config.gradient,
+    }
+    return weights if config.backbone == "none" else {**weights, "feature": config.feature}

@@ -1,0 +1,143 @@
+"""The feature loss: images compared by what a network trained on ImageNet sees in them."""
+
+import pickle
+from pathlib import Path
+from typing import NamedTuple
+from urllib.error import URLError
+
+import torch
+import torch.nn.functional as F
+import torchvision
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from msloss_sirr.errors import InputError
+from msloss_sirr.losses.config import BackboneName
+
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class _Source(NamedTuple):
+    layers: tuple[int, ...]
+    """Indices into torchvision's ``features`` whose outputs are compared."""
+    build: str
+    weights: str
+
+
+_SOURCES = {
+    "vgg19": _Source((0, 19), "vgg19", "VGG19_Weights.IMAGENET1K_V1"),  # conv1_1 and conv4_1, before their ReLU
+    "squeezenet1_1": _Source((1, 7), "squeezenet1_1", "SqueezeNet1_1_Weights.IMAGENET1K_V1"),
+}
+
+
+class Backbone(nn.Module):
+    """Layers of a network trained on ImageNet, frozen, and cut off behind the last of them.
+
+    Input ``(N, 3, H, W)``, RGB, sRGB-encoded, [0, 1]; it is normalised as torchvision's networks expect. Output: the
+    features of the chosen layers, first to last. Always in evaluation mode.
+
+    Args:
+        features: a sequence of layers, as torchvision's ``features``.
+        layers: indices of those whose outputs are wanted.
+    """
+
+    def __init__(self, features: nn.Sequential, layers: tuple[int, ...]) -> None:
+        super().__init__()
+        self.layers = layers
+        self.features = features[: max(layers) + 1]
+        for module in self.features.modules():
+            if isinstance(module, nn.ReLU):
+                module.inplace = False  # an output that is compared must not be overwritten by the next layer
+        self.mean: Tensor
+        self.deviation: Tensor
+        self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1))
+        self.register_buffer("deviation", torch.tensor(_DEVIATION).view(1, 3, 1, 1))
+        self.requires_grad_(False)
+        self.eval()
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Return the features of ``images``; see the class."""
+        h, found = (images - self.mean) / self.deviation, []
+        for index, layer in enumerate(self.features):
+            h = layer(h)
+            if index in self.layers:
+                found.append(h)
+        return found
+
+    def train(self, mode: bool = True) -> "Backbone":
+        """Stay in evaluation mode."""
+        return super().train(False)
+
+
+def load_backbone(name: BackboneName, weights: Path | None = None) -> Backbone:
+    """Return a backbone with ImageNet weights.
+
+    Args:
+        name: ``"vgg19"`` (conv1_1 and conv4_1, as the paper) or ``"squeezenet1_1"`` (layers of stride 2 and 8).
+        weights: a ``.pth`` or ``.safetensors`` file with keys as torchvision's; ``None`` takes torchvision's own,
+            downloaded once to the torch hub cache.
+
+    Raises:
+        InputError: if the weights cannot be had, or are not those of the network.
+    """
+    if name not in _SOURCES:
+        raise ValueError(f"backbone is {name!r}; give one of {sorted(_SOURCES)}")
+    source = _SOURCES[name]
+    network = torchvision.models.get_model(source.build, weights=None)
+    features = network.features[: max(source.layers) + 1]
+    state = _download(name, source) if weights is None else _read(weights)
+    own = {key.removeprefix("features."): value for key, value in state.items() if key.startswith("features.")}
+    wanted = features.state_dict()
+    wrong = sorted(key for key in wanted if key not in own or own[key].shape != wanted[key].shape)
+    if wrong:
+        where = weights or "the download"
+        raise InputError(f"{where} holds no {name}: features.{wrong[0]} is missing or of another shape")
+    features.load_state_dict({key: own[key] for key in wanted})
+    return Backbone(features, source.layers)
+
+
+class FeatureLoss(nn.Module):
+    """Mean absolute error of features, ``sum_l mean |phi_l(T) - phi_l(T^)|`` (equation 2 of the paper).
+
+    Args:
+        backbone: a `Backbone`, or any module from images to a list of feature maps.
+    """
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    def prepare(self, target: Tensor) -> list[Tensor]:
+        """Return the features of a target, to be given to `forward` in its place."""
+        with torch.no_grad():
+            return list(self.backbone(target))
+
+    def forward(self, estimate: Tensor, target: list[Tensor]) -> Tensor:
+        """Return the loss of ``estimate`` ``(N, 3, H, W)`` against a prepared target, a scalar."""
+        pairs = zip(self.backbone(estimate), target, strict=True)
+        return torch.stack([F.l1_loss(ours, theirs) for ours, theirs in pairs]).sum()
+
+
+def _download(name: str, source: _Source) -> dict[str, Tensor]:
+    weights = torchvision.models.get_weight(source.weights)
+    try:
+        return dict(weights.get_state_dict(progress=True, check_hash=True))
+    except (URLError, OSError, RuntimeError) as error:
+        cache = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+        raise InputError(
+            f"the weights of {name} could not be downloaded ({error}); fetch {weights.url} to {cache}, "
+            "give a file by --loss.weights, or choose --loss.backbone none"
+        ) from error
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; give a file with the backbone's weights")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        return dict(torch.load(path, map_location="cpu", weights_only=True))
+    except (OSError, SafetensorError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"{path} holds no weights that can be read: {reason}") from error

@@ -1,0 +1,1 @@
+"""Networks that take a photograph through glass apart, and their checkpoints."""

@@ -1,0 +1,115 @@
+"""Reflections taken off photographs, file by file."""
+
+from collections.abc import Callable
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from msloss import refine
+from msloss_sirr.errors import InputError
+from msloss_sirr.images.listing import find_images
+from msloss_sirr.images.reading import read_photo, to_bytes, to_float
+from msloss_sirr.images.writing import write_pixels
+from msloss_sirr.layers import Layers
+from msloss_sirr.models.checkpoint import load_remover
+from msloss_sirr.models.remover import Remover
+from msloss_sirr.photo.config import RemoveConfig
+
+
+class Job(NamedTuple):
+    """A photograph and where its layers go."""
+
+    source: Path
+    transmission: Path
+    reflection: Path | None
+
+
+def remove_files(config: RemoveConfig, done: Callable[[Job], None] | None = None) -> None:
+    """Take the reflections off photographs, one after the other; each result is written whole or not at all.
+
+    Args:
+        config: what to do.
+        done: called after each photograph.
+
+    Raises:
+        InputError: if an input, the checkpoint or the device cannot be used, or a result would replace a file.
+    """
+    if config.steps < 1:
+        raise InputError(f"steps is {config.steps}; give 1 or more")
+    jobs = plan(config)
+    remover = load_remover(config.checkpoint) if config.checkpoint else load_default_remover()
+    device = find_device(config.device)
+    remover.to(device)
+    config.out.mkdir(parents=True, exist_ok=True)
+    for job in jobs:
+        photo = read_photo(job.source)
+        layers = remove(remover, photo.pixels.to(device), steps=config.steps)
+        write_pixels(job.transmission, layers.transmission, exif=photo.exif, icc_profile=photo.icc_profile)
+        if job.reflection is not None:
+            write_pixels(job.reflection, layers.reflection, icc_profile=photo.icc_profile)
+        if done is not None:
+            done(job)
+
+
+def remove(remover: Remover, pixels: Tensor, *, steps: int = 1) -> Layers:
+    """Return the layers of one photograph, ``(3, H, W)`` uint8 RGB each, as the photograph itself.
+
+    With several steps, the reflection is all that they took off: I - T where that is positive.
+    """
+    ambient = to_float(pixels)
+    estimate: Layers = refine(remover, ambient[None], steps=steps, feedback="transmission")
+    transmission = estimate.transmission[0]
+    reflection = estimate.reflection[0] if steps == 1 else ambient - transmission
+    return Layers(to_bytes(transmission), to_bytes(reflection))
+
+
+def load_default_remover() -> Remover:
+    """Return the remover that comes with the package."""
+    with as_file(files("msloss_sirr") / "weights" / "compact.safetensors") as path:
+        return load_remover(path)
+
+
+def plan(config: RemoveConfig) -> list[Job]:
+    """Return what is to be done, before anything is.
+
+    Raises:
+        InputError: if an input is missing, two would be written to one file, or a file is there already.
+    """
+    sources = [path for given in config.inputs for path in (find_images(given) if given.is_dir() else [given])]
+    if not sources:
+        raise InputError("no photographs given; name files or folders")
+    jobs: dict[Path, Job] = {}
+    for source in sources:
+        if not source.exists():
+            raise InputError(f"{source} does not exist")
+        target = config.out / source.name
+        aside = target.with_stem(f"{target.stem}-reflection") if config.reflection else None
+        for path in (target, aside):
+            if path is None:
+                continue
+            if path in jobs:
+                raise InputError(f"{source} and {jobs[path].source} would both be written to {path}; rename one")
+            if path.exists() and (path.samefile(source) or not config.overwrite):
+                remedy = "give another --out" if path.samefile(source) else "give --overwrite to replace it"
+                raise InputError(f"{path} exists already; {remedy}")
+            jobs[path] = Job(source, target, aside)
+    return list(dict.fromkeys(jobs.values()))
+
+
+def find_device(name: str) -> torch.device:
+    """Return the device of a name; ``"auto"`` is an accelerator if there is one.
+
+    Raises:
+        InputError: if there is no such device.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise InputError(f"there is no device {name!r} here: {str(error).strip().splitlines()[0]}") from error
+    return device

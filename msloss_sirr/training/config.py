@@ -1,0 +1,83 @@
+"""What a training is, down to its seed."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import arg
+
+from msloss_sirr.errors import InputError
+from msloss_sirr.losses.config import LossConfig
+from msloss_sirr.models.config import RemoverConfig
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Train a remover with the multi-step loss.
+
+    Training images are real pairs, photos on which reflections are made, or both.
+    """
+
+    val: Path
+    """Folder of real pairs that the best checkpoint is chosen by: ambient/NAME and transmission/NAME."""
+    out: Path
+    """Folder of the run: checkpoints, metrics, configuration."""
+    pairs: Path | None = None
+    """Folder of real pairs to train on: ambient/NAME and transmission/NAME."""
+    photos: Path | None = None
+    """Folder of photos without reflections, to make reflections on."""
+    real_share: float = 0.3
+    """Share of real pairs among the training images, if there are photos too."""
+    crop: int = 192
+    """Side of the training crops in pixels."""
+
+    steps: int = 3
+    """M: how many times the remover is applied to its own output, at most."""
+    start_steps: int = 2
+    """How many times at first; one more whenever validation PSNR has settled down."""
+    patience: int = 10
+    """Validations without a better PSNR that are borne before a step is added."""
+    checkpointing: bool = False
+    """Recompute activations instead of keeping them: less memory, more time."""
+
+    epochs: int = 100
+    """Epochs; the learning rate falls to zero over them along a half cosine."""
+    epoch_images: int = 1350
+    """Training images in an epoch, over all processes."""
+    batch: int = 4
+    """Images in a batch, on each process."""
+    lr: Annotated[float, arg(name="lr")] = 3e-4
+    """Learning rate of Adam at the beginning."""
+    workers: int = 0
+    """Processes that load images; 0 loads them in the training process."""
+    seed: int = 0
+    """Seed of the initial weights and of every draw."""
+    device: Literal["auto", "cpu"] = "auto"
+    """auto takes what accelerate finds; cpu does not look."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Arithmetic of the networks."""
+    resume: bool = False
+    """Continue the run in the out folder."""
+
+    model: RemoverConfig = field(default_factory=RemoverConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse what no training can be made of."""
+        if self.pairs is None and self.photos is None:
+            raise InputError("nothing to train on; give --pairs, --photos or both")
+        for name in ("crop", "steps", "start_steps", "epochs", "epoch_images", "batch"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; give 1 or more")
+        if self.start_steps > self.steps:
+            raise InputError(
+                f"start_steps is {self.start_steps} but steps is {self.steps}; start with as many or fewer"
+            )
+        if not 0 <= self.real_share <= 1:
+            raise InputError(f"real_share is {self.real_share}; give a number from 0 to 1")
+        if self.crop < 16:
+            raise InputError(f"crop is {self.crop}; give 16 or more, 128 or more to learn anything")
+        if not self.lr > 0:
+            raise InputError(f"lr is {self.lr}; give a number greater than 0")
+        if self.patience < 0 or self.workers < 0:
+            raise InputError(f"patience={self.patience}, workers={self.workers}: neither may be negative")

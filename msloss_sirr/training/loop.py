@@ -1,0 +1,199 @@
+"""The training loop."""
+
+import json
+import math
+import time
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from torch.utils.data import DataLoader
+
+from msloss import MultiStepLoss, OnPlateau, Schedule, StepLosses
+from msloss_sirr.data.batches import compose
+from msloss_sirr.data.draws import Draws, collate
+from msloss_sirr.data.folders import pair_folder, photo_folder
+from msloss_sirr.data.synthesis import Recipe, linear
+from msloss_sirr.errors import InputError
+from msloss_sirr.evaluation.scores import Evaluation, evaluate
+from msloss_sirr.losses.criterion import LayersCriterion, build_criterion, term_weights
+from msloss_sirr.models.checkpoint import save_remover
+from msloss_sirr.models.remover import Remover
+from msloss_sirr.training.config import TrainConfig
+from msloss_sirr.training.progress import TrainingProgress
+from msloss_sirr.training.run import Epoch, RunFolder
+
+
+def train(
+    config: TrainConfig,
+    *,
+    remover: Remover | None = None,
+    criterion: LayersCriterion | None = None,
+    schedule: Schedule | None = None,
+    recipe: Recipe = linear,
+) -> Evaluation:
+    """Train a remover, and return the validation scores of its best checkpoint.
+
+    Runs on the device that accelerate finds, or on all that ``accelerate launch`` sets up. Parts that are not given
+    are made as the configuration says.
+
+    Args:
+        config: the training.
+        remover: the network.
+        criterion: compares layers.
+        schedule: how many steps run at which epoch; its ``step`` is called with the validation PSNR.
+        recipe: makes reflections on photos.
+
+    Raises:
+        InputError: if a folder, a file or the configuration cannot be used.
+    """
+    return _Training(config, remover, criterion, schedule, recipe).run()
+
+
+class _Training:
+    """A training under way."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        remover: Remover | None,
+        criterion: LayersCriterion | None,
+        schedule: Schedule | None,
+        recipe: Recipe,
+    ) -> None:
+        self.config = config
+        self.folder = RunFolder(config.out)
+        self.folder.check(config)
+        self.val = pair_folder(config.val)
+        draws = Draws(
+            length=config.epoch_images,
+            crop=config.crop,
+            pairs=None if config.pairs is None else pair_folder(config.pairs),
+            photos=None if config.photos is None else photo_folder(config.photos),
+            real_share=config.real_share,
+            seed=config.seed,
+        )
+        precision = "bf16" if config.precision == "bfloat16" else "no"
+        self.accelerator = Accelerator(cpu=config.device == "cpu", mixed_precision=precision)
+        set_seed(config.seed)
+        self.recipe = recipe
+        self.remover = Remover(config.model) if remover is None else remover
+        self.remover.to(memory_format=torch.channels_last)
+        self.schedule = OnPlateau(config.start_steps, config.patience, mode="max") if schedule is None else schedule
+        try:
+            loss = MultiStepLoss(
+                self.remover,
+                build_criterion(config.loss) if criterion is None else criterion,
+                config.steps,
+                self.schedule,
+                weights=term_weights(config.loss),
+                feedback="transmission",
+                checkpoint=config.checkpointing,
+            )
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        self.loss, self.optimizer, self.loader = self.accelerator.prepare(
+            loss,
+            torch.optim.Adam(self.remover.parameters(), lr=config.lr),
+            DataLoader(draws, config.batch, collate_fn=collate, num_workers=config.workers),
+        )
+        self.best: Evaluation | None = None
+
+    def run(self) -> Evaluation:
+        """Train from the beginning, or from where the run was left, to the end."""
+        first = self._resume() if self.config.resume else 0
+        self.accelerator.wait_for_everyone()
+        main = self.accelerator.is_main_process
+        if main and not self.config.resume:
+            self.folder.begin(self.config)
+        batches = len(self.loader)
+        with TrainingProgress(self.config.epochs * batches, first * batches, enabled=main) as progress:
+            for epoch in range(first, self.config.epochs):
+                result = self._epoch(epoch, progress)
+                best = self.best is None or result.psnr > self.best.after.psnr
+                self._keep(result, best=best)
+                progress.epoch(result, best=best)
+        if self.best is None:
+            raise InputError(f"the run in {self.folder.path} has no epoch left to train")
+        return self.best
+
+    def _epoch(self, epoch: int, progress: TrainingProgress) -> Epoch:
+        start, steps = time.perf_counter(), self.schedule.steps
+        total, per_step, images = torch.zeros((), dtype=torch.float64), torch.zeros(steps, dtype=torch.float64), 0
+        self.loader.set_epoch(epoch)
+        self.loss.train()
+        for index, draws in enumerate(self.loader):
+            batch = compose(draws, self.recipe)
+            lr = self._set_lr(epoch + index / len(self.loader))
+            losses: StepLosses = self.loss(
+                batch.ambient.contiguous(memory_format=torch.channels_last), batch.target, details=True
+            )
+            self.accelerator.backward(losses.total)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+            total += losses.total.detach().double().cpu()
+            per_step += losses.per_step.double().cpu()
+            images += batch.ambient.shape[0] * self.accelerator.num_processes
+            progress.batch(epoch)
+        seconds = time.perf_counter() - start
+        mean, *each = self._mean_over_processes(torch.cat([total[None], per_step]) / len(self.loader))
+        if not math.isfinite(mean):
+            raise InputError(f"the loss is {mean} in epoch {epoch}; begin a new run with a lower --lr")
+        scores = self._validate()
+        self.schedule.step(scores.after.psnr)
+        return Epoch(epoch, steps, mean, each, lr, seconds, images / seconds, *scores.before, *scores.after)
+
+    def _validate(self) -> Evaluation:
+        """Score the remover on the validation pairs, each process its share of them."""
+        accelerator = self.accelerator
+        share = range(accelerator.process_index, len(self.val), accelerator.num_processes)
+        scores = evaluate(self.remover, self.val, indices=share, device=accelerator.device)
+        sums = torch.tensor([[*s.before, *s.after] for s in scores], dtype=torch.float64).reshape(-1, 4).sum(dim=0)
+        means = (accelerator.reduce(sums.to(accelerator.device)) / len(self.val)).tolist()
+        return Evaluation.of(means)
+
+    def _keep(self, result: Epoch, *, best: bool) -> None:
+        scores = Evaluation.of([result.input_psnr, result.input_ssim, result.psnr, result.ssim])
+        if best:
+            self.best = scores
+        if not self.accelerator.is_main_process:
+            return
+        notes = {name: json.dumps(value) for name, value in result._asdict().items()}
+        save_remover(self.remover, self.folder.last, notes)
+        if best:
+            save_remover(self.remover, self.folder.best, notes)
+        self.folder.record(result, self._state(result.epoch))
+
+    def _state(self, epoch: int) -> dict[str, Any]:
+        return {
+            "epoch": epoch,
+            "remover": self.remover.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "best": None if self.best is None else [*self.best.before, *self.best.after],
+            "random": torch.get_rng_state(),
+        }
+
+    def _resume(self) -> int:
+        """Take up the state after the last epoch that ended, and return the number of the next."""
+        state = self.folder.load()
+        if state is None:
+            return 0
+        self.remover.load_state_dict(state["remover"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.best = None if state["best"] is None else Evaluation.of(state["best"])
+        torch.set_rng_state(state["random"])
+        return int(state["epoch"]) + 1
+
+    def _set_lr(self, epoch: float) -> float:
+        """Set the learning rate at a moment of the training, in epochs, and return it: half a cosine down to zero."""
+        lr = self.config.lr * 0.5 * (1 + math.cos(math.pi * epoch / self.config.epochs))
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        return lr
+
+    def _mean_over_processes(self, values: torch.Tensor) -> list[float]:
+        reduced = self.accelerator.reduce(values.to(self.accelerator.device), reduction="mean")
+        return [float(value) for value in reduced]

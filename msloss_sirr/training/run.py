@@ -1,0 +1,99 @@
+"""The folder of a run: configuration, checkpoints, metrics, and the state that a resume continues from."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from msloss_sirr.errors import InputError
+from msloss_sirr.images.writing import whole_file
+from msloss_sirr.training.config import TrainConfig
+
+_MAY_DIFFER = frozenset({"out", "resume", "workers", "device"})
+
+
+class Epoch(NamedTuple):
+    """What an epoch came to."""
+
+    epoch: int
+    steps: int
+    loss: float
+    per_step: list[float]
+    lr: float
+    seconds: float
+    images_per_second: float
+    input_psnr: float
+    input_ssim: float
+    psnr: float
+    ssim: float
+
+
+class RunFolder:
+    """The files of one run, each written whole or not at all.
+
+    - ``config.json``: the configuration,
+    - ``best.safetensors``, ``last.safetensors``: removers,
+    - ``metrics.jsonl``: an `Epoch` a line,
+    - ``state.pt``: everything a resume needs.
+
+    Args:
+        path: the folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.best = path / "best.safetensors"
+        self.last = path / "last.safetensors"
+        self._state = path / "state.pt"
+        self._metrics = path / "metrics.jsonl"
+        self._config = path / "config.json"
+
+    def check(self, config: TrainConfig) -> None:
+        """Raise ``InputError`` unless the run can begin here, or is the one to resume."""
+        if not config.resume:
+            if self._config.exists() or self._state.exists():
+                raise InputError(f"{self.path} holds a run already; continue it with --resume, or give another --out")
+            return
+        if not self._config.exists():
+            raise InputError(f"{self.path} holds no run to resume; leave out --resume to begin one")
+        then, now = json.loads(self._config.read_text()), _told(config)
+        differ = sorted(name for name in now if now[name] != then.get(name) and name not in _MAY_DIFFER)
+        if differ:
+            changes = ", ".join(f"{name}: {then.get(name)} then, {now[name]} now" for name in differ)
+            raise InputError(f"the run in {self.path} has another configuration ({changes}); resume it with its own")
+
+    def begin(self, config: TrainConfig) -> None:
+        """Make the folder, and write the configuration."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        _write(self._config, json.dumps(_told(config), indent=2) + "\n")
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the state after the last epoch that ended, or ``None`` before the first has."""
+        if not self._state.exists():
+            return None
+        try:
+            state: dict[str, Any] = torch.load(self._state, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch.load raises anything at all for a damaged file
+            raise InputError(f"{self._state} is damaged; begin a new run with another --out") from error
+        return state
+
+    def record(self, epoch: Epoch, state: Mapping[str, Any]) -> None:
+        """Add an epoch to the metrics, in place of any later than it, and save the state after it."""
+        lines = self._metrics.read_text().splitlines() if self._metrics.exists() else []
+        earlier = [line for line in lines if json.loads(line)["epoch"] < epoch.epoch]
+        _write(self._metrics, "\n".join([*earlier, json.dumps(epoch._asdict())]) + "\n")
+        with whole_file(self._state) as partial:
+            torch.save(dict(state), partial)
+
+
+def _told(config: TrainConfig) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config), default=str))
+    return told
+
+
+def _write(path: Path, text: str) -> None:
+    with whole_file(path) as partial:
+        partial.write_text(text)
