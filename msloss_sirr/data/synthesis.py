@@ -19,6 +19,7 @@ _KERNEL = 2 * math.ceil(2 * _SIGMA[1]) + 1
 _ATTENUATION = (1.08, 1.18)
 _TRANSMITTED = (0.8, 1.0)
 _VIGNETTE, _VIGNETTE_MARGIN = 560, 10
+_VIGNETTE_SPAN = 2 * 3 + 7 / 560  # standard deviations across: three and half a bin either way
 
 
 def linear(scene: Tensor, mirrored: Tensor, seeds: Sequence[int]) -> Batch:
@@ -77,7 +78,7 @@ def _vignette(top: Tensor, left: Tensor, height: int, width: int) -> Tensor:
         size = max(_VIGNETTE, length + _VIGNETTE_MARGIN)
         pixel = torch.arange(length, device=start.device, dtype=start.dtype)
         position = start * (size - length - _VIGNETTE_MARGIN) + pixel + 0.5
-        deviations = (position / size - 0.5) * (2 * 3 + 1)  # the kernel spans 3 deviations and half a bin either way
+        deviations = (position / size - 0.5) * _VIGNETTE_SPAN
         return torch.exp(-(deviations**2) / 4)  # published as the square root of the product of two Gaussians
 
     return axis(top, height).transpose(-1, -2) * axis(left, width)

@@ -36,7 +36,8 @@ def score(image: Tensor, target: Tensor) -> Scores:
     """Return the scores of an image ``(3, H, W)`` in [0, 1] against its target, both as they are when stored.
 
     Both are rounded to 8 bits and taken whole, with no border cut, at their own size. SSIM has the Gaussian window of
-    11 pixels and sigma 1.5. Equal images score a PSNR of infinity.
+    11 pixels and sigma 1.5, and is the mean of the map over all pixels, borders continued by reflection. Equal images
+    score a PSNR of infinity.
     """
     a, b = (to_float(to_bytes(x))[None] for x in (image, target))
     psnr = peak_signal_noise_ratio(a, b, data_range=1.0)

@@ -44,7 +44,10 @@ def whole_file(path: Path) -> Iterator[Path]:
     """Yield a path to write to; the file takes the name ``path`` when the block ends, and vanishes if it fails."""
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
+        partial.touch(exist_ok=False)
+        mode = partial.stat().st_mode
         yield partial
+        partial.chmod(mode)  # some writers make files that only their owner may read
         with partial.open("rb") as written:
             os.fsync(written.fileno())
         partial.replace(path)

@@ -114,8 +114,7 @@ class _Training:
                 best = self.best is None or result.psnr > self.best.after.psnr
                 self._keep(result, best=best)
                 progress.epoch(result, best=best)
-        if self.best is None:
-            raise InputError(f"the run in {self.folder.path} has no epoch left to train")
+        assert self.best is not None  # noqa: S101  # there is at least one epoch, and the first is the best so far
         return self.best
 
     def _epoch(self, epoch: int, progress: TrainingProgress) -> Epoch:

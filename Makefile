@@ -1,0 +1,37 @@
+# Everything sets itself up: a virtual environment in $(VENV) with what the target needs.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test lint types docs bench clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+demo: $(VENV)/.dev  ## train a small reflection remover for a few minutes and write out/demo.png
+	$(BIN)/python examples/demo.py --out out/demo.png
+
+test: $(VENV)/.dev  ## run the tests and the doctests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev  ## check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev  ## check types
+	$(BIN)/mypy
+
+docs: $(VENV)/.docs  ## build the documentation in docs/_build
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build
+
+bench: $(VENV)/.dev  ## measure speed and memory against the loop written by hand
+	$(BIN)/python benchmarks/bench_loss.py
+
+clean:  ## remove what the targets made
+	rm -rf $(VENV) build dist docs/_build out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/.dev $(VENV)/.docs: $(VENV)/.%: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[$*]"
+	touch $@

@@ -1,0 +1,40 @@
+"""Train a reflection remover on your own photographs: ``msloss-sirr train`` with its parts laid open.
+
+    python examples/sirr_train.py --photos PHOTOS --pairs PAIRS --val PAIRS --out runs/first
+
+Takes every option of ``msloss-sirr train`` (``--help`` lists them), and on several devices runs under
+``accelerate launch``. Exchange any of the four parts below for one of your own.
+"""
+
+import tyro
+
+from msloss import OnPlateau
+from msloss_sirr import InputError, Remover, TrainConfig, train
+from msloss_sirr.data.synthesis import linear
+from msloss_sirr.losses.criterion import build_criterion
+
+
+def main() -> None:
+    """Put the parts together and train."""
+    config = tyro.cli(TrainConfig, description=__doc__)
+    best = train(
+        config,
+        # the network: any module from an ambient image (N, 3, H, W) to Layers(transmission, reflection)
+        remover=Remover(config.model),
+        # the loss of one step: named terms of (estimated layers, true layers), see LayersCriterion
+        criterion=build_criterion(config.loss),
+        # how many steps are summed at which epoch: here one more when validation PSNR has settled down
+        schedule=OnPlateau(config.start_steps, config.patience, mode="max"),
+        # how a reflection is made on a photo: any function of two batches of photos and a seed for each image
+        recipe=linear,
+    )
+    print(
+        f"PSNR {best.before.psnr:.2f} -> {best.after.psnr:.2f} dB, SSIM {best.before.ssim:.4f} -> {best.after.ssim:.4f}"
+    )
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except InputError as error:
+        raise SystemExit(f"sirr_train: {error}") from None

@@ -1,0 +1,116 @@
+"""Image files: every kind is read right or refused in one line, and written whole or not at all."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from msloss_sirr.errors import InputError
+from msloss_sirr.images.listing import find_images
+from msloss_sirr.images.reading import read_photo, read_pixels, read_size, to_bytes, to_float
+from msloss_sirr.images.writing import whole_file, write_pixels
+
+array = np.random.default_rng(0).integers(0, 256, (5, 8, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".tiff", ".webp"])
+def test_lossless_formats_come_back_as_written(tmp_path: Path, suffix: str) -> None:
+    pixels = torch.from_numpy(array).permute(2, 0, 1)
+    write_pixels(tmp_path / f"a{suffix}", pixels)
+    assert torch.equal(read_pixels(tmp_path / f"a{suffix}"), pixels)
+    assert [p.name for p in tmp_path.iterdir()] == [f"a{suffix}"]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_applied_once(tmp_path: Path, orientation: int) -> None:
+    image = Image.fromarray(array)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif[0x010F] = "maker"
+    image.save(tmp_path / "a.png", exif=exif)
+    turned = {1: array, 3: array[::-1, ::-1], 6: np.rot90(array, -1), 8: np.rot90(array)}
+    photo = read_photo(tmp_path / "a.png")
+    if orientation in turned:
+        assert np.array_equal(photo.pixels.permute(1, 2, 0).numpy(), turned[orientation])
+    assert read_size(tmp_path / "a.png") == tuple(photo.pixels.shape[1:])
+    write_pixels(tmp_path / "b.png", photo.pixels, exif=photo.exif)
+    with Image.open(tmp_path / "b.png") as written:
+        assert written.getexif().get(0x0112, 1) == 1
+        assert written.getexif()[0x010F] == "maker"
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK"])
+def test_other_modes_become_rgb(tmp_path: Path, mode: str) -> None:
+    image = Image.fromarray(array).convert(mode)
+    path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
+    image.save(path)
+    assert np.array_equal(read_pixels(path).permute(1, 2, 0).numpy(), np.array(image.convert("RGB")))
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    Image.fromarray(array.repeat(40, 0).repeat(40, 1)).save(tmp_path / "cut.jpg")
+    whole = (tmp_path / "cut.jpg").read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text.jpg").write_text("not an image")
+    (tmp_path / "empty.png").touch()
+    Image.fromarray(np.zeros((4, 4), dtype=np.uint16)).save(tmp_path / "deep.png")
+    (tmp_path / "folder.png").mkdir()
+    reasons = {
+        "cut.jpg": "truncated",
+        "text.jpg": "no image file",
+        "empty.png": "no image file",
+        "deep.png": "8 bits a channel",
+        "folder.png": "cannot read",
+        "none.png": "does not exist",
+    }
+    for name, reason in reasons.items():
+        with pytest.raises(InputError, match=reason) as caught:
+            read_pixels(tmp_path / name)
+        assert str(tmp_path / name) in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_writing_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def fail() -> None:
+        with whole_file(path) as partial:
+            partial.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert path.read_text() == "old"
+    with whole_file(path) as partial:
+        partial.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_written_files_have_the_usual_permissions(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    with whole_file(tmp_path / "a") as partial:
+        partial.touch(mode=0o600)
+    assert (tmp_path / "a").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_unknown_suffix_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="names no kind of image"):
+        write_pixels(tmp_path / "a.xyz", torch.zeros(3, 4, 4, dtype=torch.uint8))
+
+
+def test_folders_are_listed_by_name_without_what_is_no_image(tmp_path: Path) -> None:
+    for name in ("b.JPG", "a.png", ".hidden.png", "notes.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "c.png").mkdir()
+    assert [p.name for p in find_images(tmp_path)] == ["a.png", "b.JPG"]
+
+
+def test_bytes_and_floats_are_inverse() -> None:
+    every = torch.arange(256, dtype=torch.uint8)
+    assert torch.equal(to_bytes(to_float(every)), every)
+    assert to_bytes(torch.tensor([-1.0, 2.0])).tolist() == [0, 255]

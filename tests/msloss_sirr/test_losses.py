@@ -1,0 +1,155 @@
+"""The terms of the loss against independent computations, and the backbones behind the feature term."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from safetensors.torch import save_file
+from torch import nn
+
+from msloss import MultiStepLoss
+from msloss_sirr import InputError, Layers, LayersCriterion, LossConfig
+from msloss_sirr.losses.criterion import build_criterion, term_weights
+from msloss_sirr.losses.features import Backbone, FeatureLoss, load_backbone
+from msloss_sirr.losses.gradient import gradient_loss
+
+from .conftest import smooth
+
+MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
+STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
+
+
+def layers(seed: int) -> Layers:
+    return Layers(smooth(seed)[None], smooth(seed + 1)[None])
+
+
+@pytest.fixture
+def squeezenet(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    state = torchvision.models.squeezenet1_1(weights=None).state_dict()
+    save_file({k: v for k, v in state.items() if k.startswith("features.")}, tmp_path / "squeezenet.safetensors")
+    return tmp_path / "squeezenet.safetensors"
+
+
+def test_gradient_loss_against_numpy() -> None:
+    a, b = (np.pad(smooth(seed).double().numpy(), ((0, 0), (1, 1), (1, 1)), mode="edge") for seed in (1, 2))
+    across = [(x[:, 1:-1, 2:] - x[:, 1:-1, :-2]) / 2 for x in (a, b)]
+    down = [(x[:, 2:, 1:-1] - x[:, :-2, 1:-1]) / 2 for x in (a, b)]
+    expected = (((across[0] - across[1]) ** 2).mean() + ((down[0] - down[1]) ** 2).mean()) / 2
+    actual = gradient_loss(smooth(1)[None].double(), smooth(2)[None].double())
+    assert float(actual) == pytest.approx(expected, rel=1e-9)
+
+
+def test_terms_against_their_equations() -> None:
+    criterion, estimate, target = LayersCriterion(), layers(1), layers(5)
+    terms = criterion(estimate, criterion.prepare(target))
+    assert set(terms) == {"transmission", "reflection", "gradient"}
+    for term, ours, theirs in zip(("transmission", "reflection"), estimate, target, strict=True):
+        assert float(terms[term]) == pytest.approx(float((ours - theirs).square().mean()))
+    assert terms["gradient"] == gradient_loss(estimate.transmission, target.transmission)
+
+
+@pytest.mark.parametrize("name", ["vgg19", "squeezenet1_1"])
+def test_features_are_those_of_torchvision(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = getattr(torchvision.models, name)(weights=None).eval()
+    torch.save(network.state_dict(), tmp_path / "weights.pth")
+    backbone = load_backbone(name, tmp_path / "weights.pth")
+    image, outputs = smooth(3)[None], []
+    h = (image - MEAN) / STD
+    for layer in network.features:
+        if isinstance(layer, nn.ReLU):
+            layer.inplace = False
+        h = layer(h)
+        outputs.append(h)
+    # conv1_1 and conv4_1 of VGG19, whose blocks have 2, 2, 4 convolutions with a ReLU each, and a pooling
+    wanted = {"vgg19": (0, 2 * 2 + 1 + 2 * 2 + 1 + 4 * 2 + 1), "squeezenet1_1": (1, 7)}[name]
+    found = backbone(image)
+    assert len(found) == len(wanted)
+    for ours, index in zip(found, wanted, strict=True):
+        torch.testing.assert_close(ours, outputs[index])
+
+
+def test_feature_loss_is_the_mean_absolute_error_and_moves_only_the_estimate(squeezenet: Path) -> None:
+    criterion = build_criterion(LossConfig(backbone="squeezenet1_1", weights=squeezenet))
+    criterion.train()
+    assert not any(module.training for module in criterion.feature_loss.backbone.modules())
+    assert not any(p.requires_grad for p in criterion.parameters())
+    estimate, target = layers(1), layers(5)
+    image = estimate.transmission.clone().requires_grad_()
+    prepared = criterion.prepare(target)
+    loss = criterion(Layers(image, estimate.reflection), prepared)["feature"]
+    backbone = criterion.feature_loss.backbone
+    expected = sum((a - b).abs().mean() for a, b in zip(backbone(image), backbone(target.transmission), strict=True))
+    torch.testing.assert_close(loss, expected)
+    loss.backward()
+    assert image.grad is not None
+    assert image.grad.any()
+    assert not any(features.requires_grad for features in prepared.features)
+
+
+def test_channel_order_matters(squeezenet: Path) -> None:
+    backbone = load_backbone("squeezenet1_1", squeezenet)
+    image = smooth(1)[None]
+    assert not torch.allclose(backbone(image)[0], backbone(image.flip(1))[0], atol=1e-3)
+
+
+def test_any_module_can_be_a_backbone() -> None:
+    class Edges(nn.Module):
+        def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+            return [images.diff(dim=-1)]
+
+    loss = FeatureLoss(Edges())
+    image = smooth(1)[None]
+    assert loss(image, loss.prepare(image)) == 0
+
+
+def test_weights_that_do_not_fit_are_named(tmp_path: Path, squeezenet: Path) -> None:
+    with pytest.raises(InputError, match=r"holds no vgg19: features\.\d+\.\w+ is missing or of another shape"):
+        load_backbone("vgg19", squeezenet)
+    (tmp_path / "text.pth").write_text("text")
+    with pytest.raises(InputError, match=r"text\.pth holds no weights that can be read"):
+        load_backbone("vgg19", tmp_path / "text.pth")
+    with pytest.raises(InputError, match=r"none\.pth does not exist"):
+        load_backbone("vgg19", tmp_path / "none.pth")
+    with pytest.raises(ValueError, match="backbone is 'alexnet'"):
+        load_backbone("alexnet")
+
+
+def test_weights_that_cannot_be_downloaded_say_where_to_put_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offline(*args: object, **kwargs: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torchvision._internally_replaced_utils.load_state_dict_from_url", offline)
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
+    with pytest.raises(
+        InputError, match=r"could not be downloaded \(no network\); fetch https://.*vgg19.*pth to "
+    ) as e:
+        load_backbone("vgg19")
+    assert str(tmp_path / "hub" / "checkpoints" / "vgg19-dcbb9e9d.pth") in str(e.value)
+
+
+def test_reflection_is_held_to_its_target_at_the_first_step_only() -> None:
+    config = LossConfig(transmission=2.0, reflection=3.0, gradient=0.5)
+    zeros = torch.zeros(1, 3, 8, 8)
+
+    class Worse(nn.Module):
+        def forward(self, x: torch.Tensor) -> Layers:
+            return Layers(x + 1, x + 2)
+
+    loss = MultiStepLoss(Worse(), LayersCriterion(), 3, weights=term_weights(config), feedback="transmission")
+    # T is off by 1, 2, 3 and R by 2, 3, 4; gradients agree
+    assert loss(zeros, Layers(zeros, zeros)).item() == pytest.approx(2 * (1 + 4 + 9) + 3 * 4)
+
+
+def test_backbone_stays_in_evaluation_mode() -> None:
+    backbone = Backbone(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), (1,))
+    backbone.train()
+    before = backbone.features[1].running_mean.clone()
+    backbone(torch.rand(2, 3, 8, 8))
+    assert torch.equal(backbone.features[1].running_mean, before)

@@ -1,0 +1,173 @@
+"""Training: it learns, it can be killed and resumed to the same weights, and it refuses what it cannot do."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+
+from msloss import AtEpochs
+from msloss_sirr import InputError, LossConfig, RemoverConfig, TrainConfig, load_remover, train
+from msloss_sirr.training.run import RunFolder
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerator() -> Iterator[None]:
+    """Let every training choose its precision, as one in its own process does."""
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture
+def config(pairs: Path, photos: Path, tmp_path: Path) -> TrainConfig:
+    return TrainConfig(
+        val=pairs,
+        out=tmp_path / "run",
+        pairs=pairs,
+        photos=photos,
+        crop=24,
+        epochs=4,
+        epoch_images=12,
+        batch=4,
+        lr=3e-3,
+        patience=0,
+        device="cpu",
+        model=RemoverConfig(channels=(6, 8), patch=1),
+    )
+
+
+def metrics(config: TrainConfig) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (config.out / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_training_learns_and_leaves_a_run_folder(config: TrainConfig) -> None:
+    config = dataclasses.replace(config, epochs=8, epoch_images=32, real_share=1.0)
+    best = train(config)
+    assert best.after.psnr > best.before.psnr + 0.5
+    lines = metrics(config)
+    assert [line["epoch"] for line in lines] == list(range(8))
+    assert lines[-1]["loss"] < lines[0]["loss"]
+    assert max(line["psnr"] for line in lines) == best.after.psnr
+    assert lines[0]["steps"] == 2
+    assert len(lines[0]["per_step"]) == 2
+    load_remover(config.out / "best.safetensors")
+    load_remover(config.out / "last.safetensors")
+    assert json.loads((config.out / "config.json").read_text())["epochs"] == 8
+    assert sorted(p.name for p in config.out.iterdir()) == [
+        "best.safetensors",
+        "config.json",
+        "last.safetensors",
+        "metrics.jsonl",
+        "state.pt",
+    ]
+
+
+@pytest.mark.parametrize("killed_after", [0, 1, 3])
+def test_killed_training_resumes_to_the_same_weights(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_after: int
+) -> None:
+    train(config)
+    again = dataclasses.replace(config, out=tmp_path / "again")
+    record = RunFolder.record
+
+    def killed(self: RunFolder, epoch: Any, state: Any) -> None:
+        if epoch.epoch == killed_after:
+            raise KeyboardInterrupt
+        record(self, epoch, state)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "record", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(again)
+    torch.manual_seed(12345)
+    train(dataclasses.replace(again, resume=True))
+    for name in ("best.safetensors", "last.safetensors"):
+        whole, resumed = (load_remover(run.out / name).state_dict() for run in (config, again))
+        assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+    untimed = [
+        [{k: v for k, v in line.items() if "second" not in k} for line in metrics(run)] for run in (config, again)
+    ]
+    assert untimed[0] == untimed[1]
+
+
+def test_schedule_and_steps_are_those_given(config: TrainConfig) -> None:
+    train(config, schedule=AtEpochs({1: 3, 3: 1}, start=2))
+    assert [line["steps"] for line in metrics(config)] == [2, 3, 3, 1]
+
+
+def test_plateau_adds_a_step(config: TrainConfig) -> None:
+    train(dataclasses.replace(config, lr=1e-12))  # nothing moves: validation PSNR never improves
+    assert [line["steps"] for line in metrics(config)] == [2, 2, 3, 3]
+
+
+def test_options_do_not_change_what_is_learned(config: TrainConfig, tmp_path: Path) -> None:
+    train(config)
+    expected = load_remover(config.out / "last.safetensors").state_dict()
+    for name, options in {"workers": {"workers": 2}, "checkpointing": {"checkpointing": True}}.items():
+        other = dataclasses.replace(config, out=tmp_path / name, **options)
+        train(other)
+        for key, value in load_remover(other.out / "last.safetensors").state_dict().items():
+            torch.testing.assert_close(value, expected[key], rtol=1e-5, atol=1e-6)
+
+
+def test_only_photos_or_only_pairs(config: TrainConfig, tmp_path: Path) -> None:
+    train(dataclasses.replace(config, epochs=1, pairs=None))
+    AcceleratorState._reset_state()
+    train(dataclasses.replace(config, epochs=1, photos=None, out=tmp_path / "other", precision="bfloat16"))
+
+
+def test_run_folder_is_not_taken_twice(config: TrainConfig, tmp_path: Path) -> None:
+    config = dataclasses.replace(config, epochs=1)
+    with pytest.raises(InputError, match="holds no run to resume"):
+        train(dataclasses.replace(config, resume=True))
+    best = train(config)
+    with pytest.raises(InputError, match="holds a run already; continue it with --resume"):
+        train(config)
+    with pytest.raises(InputError, match=r"another configuration \(batch: 4 then, 2 now, lr: .*resume it with its own"):
+        train(dataclasses.replace(config, resume=True, batch=2, lr=0.1))
+    assert train(dataclasses.replace(config, resume=True)) == best
+    (config.out / "state.pt").write_bytes(b"damaged")
+    with pytest.raises(InputError, match=r"state\.pt is damaged"):
+        train(dataclasses.replace(config, resume=True))
+
+
+def test_nothing_is_written_before_the_input_is_checked(config: TrainConfig, tmp_path: Path) -> None:
+    for change in (
+        {"val": tmp_path / "none"},
+        {"photos": tmp_path / "none"},
+        {"pairs": tmp_path / "none"},
+        {"loss": LossConfig(backbone="vgg19", weights=tmp_path / "none.pth")},
+    ):
+        with pytest.raises(InputError, match="none"):
+            train(dataclasses.replace(config, **change))
+    with pytest.raises(InputError, match="asks for 3 steps but the loss has steps=2"):
+        train(dataclasses.replace(config, steps=2), schedule=AtEpochs({5: 3}))
+    assert not config.out.exists()
+
+
+def test_loss_that_is_not_finite_ends_the_run(config: TrainConfig) -> None:
+    with pytest.raises(InputError, match="in epoch 0; begin a new run with a lower --lr"):
+        train(dataclasses.replace(config, lr=1e30))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"steps": 0}, "steps is 0; give 1 or more"),
+        ({"start_steps": 0}, "start_steps is 0; give 1 or more"),
+        ({"start_steps": 4}, "start_steps is 4 but steps is 3; start with as many or fewer"),
+        ({"photos": None, "pairs": None}, "nothing to train on; give --pairs, --photos or both"),
+        ({"real_share": 1.5}, "real_share is 1.5; give a number from 0 to 1"),
+        ({"lr": 0.0}, "lr is 0.0; give a number greater than 0"),
+        ({"crop": 8}, "crop is 8; give 16 or more"),
+        ({"patience": -1}, "neither may be negative"),
+        ({"epochs": 0}, "epochs is 0; give 1 or more"),
+    ],
+)
+def test_configuration_is_checked(config: TrainConfig, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        dataclasses.replace(config, **change)
