@@ -26,7 +26,7 @@ docs: $(VENV)/.docs  ## build the documentation in docs/_build
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build
 
 bench: $(VENV)/.dev  ## measure speed and memory against the loop written by hand
-	$(BIN)/python benchmarks/bench_loss.py
+	$(BIN)/python tests/benchmarks/bench_loss.py --json out/bench.json
 
 clean:  ## remove what the targets made
 	rm -rf $(VENV) build dist docs/_build out .mypy_cache .pytest_cache .ruff_cache .hypothesis

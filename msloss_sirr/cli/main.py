@@ -1,5 +1,6 @@
 """From the words of the command line to the command, and from its errors to one line and an exit status."""
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -28,6 +29,9 @@ def main(words: Sequence[str] | None = None) -> None:
             run_train(command)
         else:
             run_remove(command)
+    except BrokenPipeError:  # whoever read our output has stopped: nothing more to say to them
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except (InputError, OSError) as error:
         print(f"msloss-sirr: {_one_line(error)}", file=sys.stderr)  # noqa: T201
         sys.exit(2)

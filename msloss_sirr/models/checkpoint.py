@@ -51,7 +51,7 @@ def load_remover(path: Path) -> Remover:
         fields = json.loads(about["config"])
         remover = Remover(RemoverConfig(**{**fields, "channels": tuple(fields["channels"])}))
         remover.load_state_dict(state)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (InputError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{path} does not fit this version of msloss: {reason}") from error
     return remover.eval()

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from msloss_sirr.errors import InputError
+
 
 @dataclass(frozen=True)
 class RemoverConfig:
@@ -17,4 +19,4 @@ class RemoverConfig:
     def __post_init__(self) -> None:
         """Refuse what makes no network."""
         if not self.channels or min(self.channels) < 1 or self.patch < 1:
-            raise ValueError(f"channels={self.channels}, patch={self.patch}: give one or more levels, all at least 1")
+            raise InputError(f"channels={self.channels}, patch={self.patch}: give one or more levels, all at least 1")

@@ -36,7 +36,7 @@ class RunFolder:
 
     - ``config.json``: the configuration,
     - ``best.safetensors``, ``last.safetensors``: removers,
-    - ``metrics.jsonl``: an `Epoch` a line,
+    - ``metrics.jsonl``: an ``Epoch`` a line,
     - ``state.pt``: everything a resume needs.
 
     Args:

@@ -90,7 +90,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_configuration_that_makes_no_network() -> None:
-    with pytest.raises(ValueError, match="give one or more levels"):
+    with pytest.raises(InputError, match="give one or more levels"):
         RemoverConfig(channels=())
-    with pytest.raises(ValueError, match="all at least 1"):
+    with pytest.raises(InputError, match="all at least 1"):
         RemoverConfig(patch=0)

@@ -1,0 +1,147 @@
+"""The command line: it does the job, and what the user got wrong is one line and a non-zero exit status."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from msloss_sirr import Remover, RemoverConfig, save_remover
+from msloss_sirr.cli import main
+
+from .conftest import pixels_of, save, smooth
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """A remover that halves its input and calls the rest the reflection."""
+    remover = Remover(RemoverConfig(channels=(4,), patch=1, residual=False))
+    for net, factor in ((remover.reflection_net, 0.0), (remover.transmission_net, 0.5)):
+        for block in net.down:
+            for layer in block:
+                if isinstance(layer, torch.nn.Conv2d):
+                    torch.nn.init.zeros_(layer.weight)
+                    torch.nn.init.zeros_(layer.bias)
+                    torch.nn.init.dirac_(layer.weight)
+        torch.nn.init.dirac_(net.out.weight)
+        net.out.weight.data *= factor
+    save_remover(remover, tmp_path / "half.safetensors")
+    return tmp_path / "half.safetensors"
+
+
+def fails(capsys: pytest.CaptureFixture[str], *words: object) -> str:
+    """Run a command that must fail, and return its one line."""
+    with pytest.raises(SystemExit) as stopped:
+        main([str(word) for word in words])
+    assert stopped.value.code not in (0, None)
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1, lines
+    return lines[0].removeprefix("msloss-sirr: ")
+
+
+def test_remove_writes_every_photo_at_its_own_size(photos: Path, checkpoint: Path, tmp_path: Path) -> None:
+    main(["remove", str(photos), "-o", str(tmp_path / "out"), "--checkpoint", str(checkpoint), "--reflection"])
+    names = sorted(p.name for p in photos.iterdir())
+    written = {p.name for p in (tmp_path / "out").iterdir()}
+    assert written == set(names) | {name.replace(".png", "-reflection.png") for name in names}
+    for name in names:
+        before, after = pixels_of(photos / name), pixels_of(tmp_path / "out" / name)
+        assert np.abs(after - before / 2).max() <= 1
+        assert not pixels_of(tmp_path / "out" / name.replace(".png", "-reflection.png")).any()
+
+
+def test_remove_takes_steps(photos: Path, checkpoint: Path, tmp_path: Path) -> None:
+    photo = photos / "photo 0.png"
+    words = ["remove", photo, "-o", tmp_path / "out", "--checkpoint", checkpoint, "--steps", "2", "--reflection"]
+    main([str(word) for word in words])
+    before, after = pixels_of(photo), pixels_of(tmp_path / "out" / photo.name)
+    assert np.abs(after - before / 4).max() <= 1
+    assert np.abs(pixels_of(tmp_path / "out" / "photo 0-reflection.png") - before * 0.75).max() <= 1
+
+
+def test_remove_uses_the_shipped_remover_by_default(photos: Path, tmp_path: Path) -> None:
+    main(["remove", str(photos), "-o", str(tmp_path / "out")])
+    assert len(list((tmp_path / "out").iterdir())) == 6
+
+
+def test_remove_refuses_what_it_cannot_do(
+    photos: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, use = tmp_path / "out", ["--checkpoint", checkpoint]
+    photo = photos / "photo 0.png"
+    assert fails(capsys, "remove", tmp_path / "none", "-o", out, *use).endswith("none does not exist")
+    (tmp_path / "empty").mkdir()
+    assert "empty holds no images" in fails(capsys, "remove", tmp_path / "empty", "-o", out, *use)
+    assert "no photographs given" in fails(capsys, "remove", "-o", out, *use)
+    assert fails(capsys, "remove", photo, "-o", out, "--steps", "0", *use) == "steps is 0; give 1 or more"
+    assert "there is no device 'abacus'" in fails(capsys, "remove", photo, "-o", out, "--device", "abacus", *use)
+    save(tmp_path / "other" / photo.name, smooth(0))
+    message = fails(capsys, "remove", photo, tmp_path / "other", "-o", out, *use)
+    assert "would both be written to" in message
+    assert "give another --out" in fails(capsys, "remove", photo, "-o", photos, "--overwrite", *use)
+    assert not out.exists()
+    text = tmp_path / "text.jpg"
+    text.write_text("text")
+    assert "text.jpg: it is no image file" in fails(capsys, "remove", text, "-o", out, *use)
+    assert not list(out.iterdir())
+
+
+def test_remove_replaces_files_only_when_asked(
+    photos: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = photos / "photo 0.png"
+    save(tmp_path / "out" / photo.name, smooth(9))
+    before = pixels_of(tmp_path / "out" / photo.name)
+    words = ["remove", photo, "-o", tmp_path / "out", "--checkpoint", checkpoint]
+    assert "exists already; give --overwrite" in fails(capsys, *words)
+    assert np.array_equal(pixels_of(tmp_path / "out" / photo.name), before)
+    main([str(word) for word in [*words, "--overwrite"]])
+    assert not np.array_equal(pixels_of(tmp_path / "out" / photo.name), before)
+
+
+def test_train_then_remove(pairs: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = f"--crop 24 --epochs 1 --epoch-images 8 --device cpu --model.channels 4 6 --out {tmp_path / 'run'}".split()
+    main(["train", "--pairs", str(pairs), "--photos", str(photos), "--val", str(pairs), *words])
+    assert "best on validation: PSNR" in capsys.readouterr().out
+    best = tmp_path / "run" / "best.safetensors"
+    main(["remove", str(pairs / "ambient"), "-o", str(tmp_path / "out"), "--checkpoint", str(best)])
+    assert len(list((tmp_path / "out").iterdir())) == 4
+
+
+def test_train_refuses_what_it_cannot_do(pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["train", "--val", pairs, "--out", tmp_path / "run"]
+    assert "nothing to train on" in fails(capsys, *words)
+    words = [*words, "--pairs", pairs]
+    assert fails(capsys, *words, "--steps", "0") == "steps is 0; give 1 or more"
+    assert "start_steps is 4 but steps is 3" in fails(capsys, *words, "--start-steps", "4")
+    assert "none does not exist" in fails(capsys, *words, "--photos", tmp_path / "none")
+    assert "give one or more levels" in fails(capsys, *words, "--model.patch", "0")
+    assert "holds no run to resume" in fails(capsys, *words, "--resume")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_damaged_training_image_is_named(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], workers: int
+) -> None:
+    damaged = pairs / "ambient" / "0.png"
+    damaged.write_bytes(damaged.read_bytes()[:-400])
+    words = f"--crop 24 --epochs 1 --epoch-images 8 --device cpu --workers {workers} --out {tmp_path / 'run'}".split()
+    val = tmp_path / "val"
+    for part in ("ambient", "transmission"):
+        save(val / part / "a.png", smooth(1))
+    message = fails(capsys, "train", "--pairs", pairs, "--val", val, "--model.channels", "4", *words)
+    assert message.startswith(f"cannot read {damaged}: ")
+
+
+def test_help_needs_nothing_heavy() -> None:
+    code = (
+        "import sys; sys.argv = ['msloss-sirr', '--help']; from msloss_sirr.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: print(*[name for name in ('torch', 'torchvision', 'kornia', 'PIL') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == ""
+    assert "remove" in done.stdout
