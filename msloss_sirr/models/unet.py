@@ -12,8 +12,8 @@ class UNet(nn.Module):
     """A U-Net for images of any size: two 3x3 convolutions a level, max-pooling down, bilinear up, skips between.
 
     ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``. Sides that are no multiple of ``patch * 2 ** (levels -
-    1)`` are continued by their border for the computation, and cut again. The last convolution starts at zero: so does
-    the output of an untrained network.
+    1)`` are continued by their border for the computation, and cut again. Weights start as He et al. 2015 have them, those of the last convolution at
+    zero: an untrained network returns zeros.
 
     Args:
         in_channels: channels of the input.
@@ -34,8 +34,11 @@ class UNet(nn.Module):
         self.narrow = nn.ModuleList(nn.Conv2d(below, here, 1) for here, below in pairwise(channels))
         self.up = nn.ModuleList(_block(2 * here, here) for here in channels[:-1])
         self.out = nn.Conv2d(channels[0], out_channels * patch**2, 1)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
         nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the output for ``x``; see the class."""
