@@ -11,9 +11,9 @@ from torch import Tensor, nn
 class UNet(nn.Module):
     """A U-Net for images of any size: two 3x3 convolutions a level, max-pooling down, bilinear up, skips between.
 
-    ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``. Sides that are no multiple of ``patch * 2 ** (levels -
-    1)`` are continued by their border for the computation, and cut again. Weights start as He et al. 2015 have them, those of the last convolution at
-    zero: an untrained network returns zeros.
+    ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``. Sides that are no multiple of
+    ``patch * 2 ** (levels - 1)`` are continued by their border for the computation, and cut again. Weights start as He
+    et al. 2015 have them, those of the last convolution at zero: an untrained network returns zeros.
 
     Args:
         in_channels: channels of the input.
