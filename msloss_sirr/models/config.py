@@ -9,9 +9,9 @@ from msloss_sirr.errors import InputError
 class RemoverConfig:
     """The two U-Nets of a remover."""
 
-    channels: tuple[int, ...] = (32, 64, 96, 128)
+    channels: tuple[int, ...] = (16, 32, 64, 96)
     """Channels at each level of a U-Net, from full resolution down."""
-    patch: int = 2
+    patch: int = 1
     """Side of the pixel blocks that are folded into channels at the door; 1 folds nothing."""
     residual: bool = True
     """Estimate what changes from the ambient image to the transmission, instead of the transmission itself."""
