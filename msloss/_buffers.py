@@ -2,53 +2,73 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.parameter import is_lazy
 
-Buffers = list[tuple[nn.Module, str, Tensor]]
+Buffers: TypeAlias = dict[nn.Module, dict[str, Tensor | None]]
+
+
+def buffers(model: Any) -> Buffers:
+    """Return every buffer of the model, by module and name; nothing if it is no module."""
+    return {m: dict(m._buffers) for m in model.modules()} if isinstance(model, nn.Module) else {}
 
 
 def running_statistics(model: Any) -> Buffers:
     """Return the running statistics of the model's normalisation layers that a forward pass would update."""
-    return [
-        entry
-        for entry in buffers(model)
-        if isinstance(entry[0], _NormBase) and entry[0].training and entry[0].track_running_stats
-    ]
+    return {
+        module: found
+        for module, found in buffers(model).items()
+        if isinstance(module, _NormBase) and module.training and module.track_running_stats
+    }
 
 
-def buffers(model: Any) -> Buffers:
-    """Return every buffer of the model as (module, name, tensor); none if it is no module."""
-    if not isinstance(model, nn.Module):
-        return []
-    return [
-        (module, name, buffer)
-        for module in model.modules()
-        for name, buffer in module._buffers.items()
-        if buffer is not None and not is_lazy(buffer)
-    ]
+def copies(found: Buffers) -> Buffers:
+    """Return the same buffers with copies of their tensors; what modules share, their copies share."""
+    made: dict[int, Tensor] = {}
 
+    def copied(buffer: Tensor | None) -> Tensor | None:
+        if buffer is None or is_lazy(buffer):
+            return buffer
+        return made.setdefault(id(buffer), buffer.clone())
 
-def snapshot(entries: Buffers) -> Buffers:
-    """Return the same entries with copies of their tensors."""
-    return [(module, name, buffer.clone()) for module, name, buffer in entries]
+    return {module: {name: copied(b) for name, b in own.items()} for module, own in found.items()}
 
 
 @contextmanager
-def replaced(entries: Buffers) -> Iterator[None]:
-    """Let the modules see, and write to, copies of the entries' tensors; afterwards, their own again, untouched.
+def scratch(found: Buffers) -> Iterator[None]:
+    """Let the modules see, and write to, copies of these buffers; afterwards their own again, untouched.
 
-    The tensors are exchanged rather than written back: writing in place to a tensor that autograd has saved would
-    make the backward pass fail.
+    Buffers are exchanged rather than written back: writing in place to a tensor that autograd has saved would make the
+    backward pass fail.
     """
-    own = [(module, name, module._buffers[name]) for module, name, _ in entries]
-    for module, name, buffer in snapshot(entries):
-        module._buffers[name] = buffer
+    own = {module: dict(module._buffers) for module in found}
+    for module, replacement in copies(found).items():
+        module._buffers.update(replacement)
     try:
         yield
     finally:
-        for module, name, original in own:
-            module._buffers[name] = original
+        for module, original in own.items():
+            module._buffers.clear()
+            module._buffers.update(original)
+
+
+@contextmanager
+def rewound(model: Any, before: Buffers) -> Iterator[None]:
+    """Let the model run on copies of the buffers it had ``before``, without those born since; afterwards on its own."""
+    now = buffers(model)
+    then = {
+        module: {
+            name: buffer if (old := before.get(module, {}).get(name)) is None or is_lazy(old) else old
+            for name, buffer in own.items()
+            if name in before.get(module, own)
+        }
+        for module, own in now.items()
+    }
+    with scratch(now):
+        for module, replacement in copies(then).items():
+            module._buffers.clear()
+            module._buffers.update(replacement)
+        yield

@@ -1,14 +1,16 @@
 """The multi-step loss: the criterion of every step's output, summed."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
+from msloss._checks import whole_number
 from msloss._schedules import Schedule
 from msloss._trees import detach
-from msloss._unroll import Feedback, NormStats, check_norm_stats, check_steps, check_truncate, unroll
+from msloss._unroll import Feedback, NormStats, check_norm_stats, check_truncate, iterate
 from msloss._weights import Weights, check_weights, step_weights
 
 Criterion: TypeAlias = Callable[[Any, Any], Tensor | Mapping[str, Tensor]]
@@ -85,7 +87,7 @@ class MultiStepLoss(nn.Module):
         norm_stats: NormStats = "all",
     ) -> None:
         super().__init__()
-        check_steps(steps)
+        whole_number("steps", steps)
         check_truncate(truncate)
         check_norm_stats(norm_stats)
         if weights is not None:
@@ -118,23 +120,25 @@ class MultiStepLoss(nn.Module):
         running = self.current_steps
         weights, rest = self._weights_now(running)
         target = self.criterion.prepare(y) if hasattr(self.criterion, "prepare") else y
-        chain = unroll(
+        chain = iterate(
             self.model,
+            partial(self.model, **named_cond),
             x,
-            *cond,
-            steps=running,
-            feedback=self.feedback,
-            truncate=self.truncate,
-            checkpoint=self.checkpoint,
-            norm_stats=self.norm_stats,
-            **named_cond,
+            cond,
+            running,
+            self.feedback,
+            self.truncate,
+            self.checkpoint,
+            self.norm_stats,
         )
+        names: set[str] | None = None
         total: Tensor | None = None
         values: list[dict[str, Tensor]] = []
         outputs: list[Any] = []
         for step in chain:
             terms = _terms(self.criterion(step.output, target), step.index)
-            _check_names(terms, weights, values)
+            _check_names(terms, weights, names, step.index)
+            names = set(terms)
             for name, term in terms.items():
                 weight = weights.get(name, rest)[step.index - 1]
                 if weight != 0:
@@ -185,12 +189,12 @@ def _terms(value: Tensor | Mapping[str, Tensor], index: int) -> dict[str, Tensor
     return terms
 
 
-def _check_names(terms: Mapping[str, Tensor], weights: Mapping[str, Any], earlier: list[dict[str, Tensor]]) -> None:
+def _check_names(terms: Mapping[str, Tensor], weights: Mapping[str, Any], earlier: set[str] | None, index: int) -> None:
     has = "a tensor" if set(terms) == {_UNNAMED} else f"the terms {sorted(terms)}"
     if not set(weights) <= set(terms):
         raise ValueError(f"weights names {sorted(set(weights) - set(terms))} but the criterion returns {has}")
-    if earlier and set(earlier[0]) != set(terms):
-        raise ValueError(f"the criterion returns {has} at step {len(earlier) + 1}, and others before")
+    if earlier is not None and earlier != set(terms):
+        raise ValueError(f"the criterion returns {has} at step {index}, and others before")
 
 
 def _details(total: Tensor, values: list[dict[str, Tensor]], outputs: list[Any]) -> StepLosses:

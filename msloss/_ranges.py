@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from msloss._checks import whole_number
+
 Mode = Literal["uniform", "quantile", "fixed"]
 Output = Literal["level", "index", "onehot"]
 
@@ -60,8 +62,7 @@ class RangedQuantizer(nn.Module):
         boundaries: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
-        if ranges < 1:
-            raise ValueError(f"ranges is {ranges}; give 1 or more")
+        whole_number("ranges", ranges)
         if mode not in ("uniform", "quantile", "fixed"):
             raise ValueError(f"mode is {mode!r}; give 'uniform', 'quantile' or 'fixed'")
         if output not in ("level", "index", "onehot"):

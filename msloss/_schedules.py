@@ -5,6 +5,8 @@ import random
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from msloss._checks import whole_number
+
 
 @runtime_checkable
 class Schedule(Protocol):
@@ -52,10 +54,10 @@ class AtEpochs:
     """
 
     def __init__(self, milestones: Mapping[int, int], start: int = 1) -> None:
-        _at_least_one("start", start)
+        whole_number("start", start)
         for epoch, steps in milestones.items():
-            _at_least_one("a milestone's epoch", epoch)
-            _at_least_one(f"the number of steps at epoch {epoch}", steps)
+            whole_number("a milestone's epoch", epoch)
+            whole_number(f"the number of steps at epoch {epoch}", steps)
         self.milestones = dict(sorted(milestones.items()))
         self.start = start
         self.epoch = 0
@@ -120,7 +122,7 @@ class OnPlateau:
         mode: Literal["min", "max"] = "min",
         cooldown: int = 0,
     ) -> None:
-        _at_least_one("start", start)
+        whole_number("start", start)
         if mode not in ("min", "max"):
             raise ValueError(f"mode is {mode!r}; give 'min' or 'max'")
         if patience < 0 or cooldown < 0 or not threshold >= 0:
@@ -134,7 +136,8 @@ class OnPlateau:
         self.cooldown = cooldown
         self.limit: int | None = None
         self._steps = start
-        self._best = math.nan
+        self._worst = math.inf if mode == "min" else -math.inf
+        self._best = self._worst
         self._bad_epochs = 0
         self._cooling = 0
 
@@ -165,7 +168,7 @@ class OnPlateau:
             self._bad_epochs = 0
             if self.limit is None or self._steps < self.limit:
                 self._steps += 1
-                self._best = math.nan
+                self._best = self._worst
                 self._cooling = self.cooldown
 
     def state_dict(self) -> dict[str, Any]:
@@ -188,9 +191,7 @@ class OnPlateau:
         self._cooling = int(state["cooling"])
 
     def _improves(self, value: float) -> bool:
-        if math.isnan(self._best):
-            return not math.isnan(value)
-        margin = self.threshold * abs(self._best)
+        margin = self.threshold * abs(self._best) if math.isfinite(self._best) else 0.0
         return value < self._best - margin if self.mode == "min" else value > self._best + margin
 
 
@@ -219,7 +220,7 @@ class RandomSteps:
     """
 
     def __init__(self, low: int = 1, seed: int = 0) -> None:
-        _at_least_one("low", low)
+        whole_number("low", low)
         self.low = low
         self.seed = seed
         self.limit: int | None = None
@@ -249,11 +250,6 @@ class RandomSteps:
         """Continue the sequence of ``state["seed"]`` at ``state["draw"]``."""
         self.seed = int(state["seed"])
         self.draw = int(state["draw"])
-
-
-def _at_least_one(name: str, value: int) -> None:
-    if value < 1:
-        raise ValueError(f"{name} is {value}; give 1 or more")
 
 
 def _within(asked: int, limit: int) -> None:

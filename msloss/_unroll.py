@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as recompute_in_backward
 
 from msloss import _buffers
+from msloss._checks import whole_number
 from msloss._trees import detach, select
 
 Feedback: TypeAlias = str | int | Callable[[Any], Any] | None
@@ -66,11 +67,11 @@ def unroll(
     >>> [float(step.output) for step in unroll(lambda x: x / 2, torch.tensor(8.0), steps=3)]
     [4.0, 2.0, 1.0]
     """
-    check_steps(steps)
+    whole_number("steps", steps)
     check_truncate(truncate)
     check_norm_stats(norm_stats)
     call = partial(model, **named_cond)
-    return _steps(model, call, x, cond, steps, feedback, truncate, checkpoint, norm_stats)
+    return iterate(model, call, x, cond, steps, feedback, truncate, checkpoint, norm_stats)
 
 
 def refine(
@@ -113,18 +114,10 @@ def refine(
     return step.output
 
 
-def check_steps(steps: int) -> None:
-    """Raise unless ``steps`` is a whole number of at least 1."""
-    if isinstance(steps, bool) or not isinstance(steps, int):
-        raise TypeError(f"steps is {steps!r}; give a whole number")
-    if steps < 1:
-        raise ValueError(f"steps is {steps}; give 1 or more")
-
-
 def check_truncate(truncate: int | None) -> None:
     """Raise unless ``truncate`` is ``None`` or at least 1."""
-    if truncate is not None and truncate < 1:
-        raise ValueError(f"truncate is {truncate}; give 1 or more, or None for the full gradient")
+    if truncate is not None:
+        whole_number("truncate", truncate)
 
 
 def check_norm_stats(norm_stats: str) -> None:
@@ -133,7 +126,7 @@ def check_norm_stats(norm_stats: str) -> None:
         raise ValueError(f"norm_stats is {norm_stats!r}; give 'all' or 'first'")
 
 
-def _steps(
+def iterate(
     model: Callable[..., Any],
     call: Callable[..., Any],
     x: Any,
@@ -144,10 +137,11 @@ def _steps(
     checkpoint: bool,
     norm_stats: NormStats,
 ) -> Iterator[Step]:
+    """Yield the steps of `unroll`; ``call`` is the model with its named conditioning, whatever the names."""
     first = x
     for index in range(1, steps + 1):
         discard = norm_stats == "first" and index > 1
-        with _buffers.replaced(_buffers.running_statistics(model) if discard else []):
+        with _buffers.scratch(_buffers.running_statistics(model) if discard else {}):
             output = _checkpointed(model, call, x, cond) if checkpoint else call(x, *cond)
         yield Step(index, x, output)
         if index < steps:
@@ -159,10 +153,10 @@ def _steps(
 def _checkpointed(model: Callable[..., Any], call: Callable[..., Any], x: Any, cond: tuple[Any, ...]) -> Any:
     if not torch.is_grad_enabled():
         return call(x, *cond)
-    before = _buffers.snapshot(_buffers.buffers(model))
+    before = _buffers.copies(_buffers.buffers(model))
 
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-        return nullcontext(), _buffers.replaced(before)
+        return nullcontext(), _buffers.rewound(model, before)
 
     return recompute_in_backward(call, x, *cond, use_reentrant=False, context_fn=contexts)
 
@@ -197,8 +191,11 @@ def _change(step: Step, feedback: Feedback) -> float:
     if not (isinstance(x, Tensor) and isinstance(step.input, Tensor)):
         raise TypeError(f"tol compares tensors, but step {step.index} feeds back a {type(x).__name__}")
     difference = (x - step.input).abs()
+    if difference.numel() == 0:
+        return 0.0
     images = difference.flatten(1) if difference.dim() > 1 else difference.reshape(1, -1)
-    return float(images.square().mean(dim=1).sqrt().max())
+    exact = images.to(torch.promote_types(images.dtype, torch.float32))  # squares of half precision vanish
+    return float(exact.square().mean(dim=1).sqrt().max())
 
 
 @contextmanager

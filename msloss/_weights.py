@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeAlias
 
 StepWeights: TypeAlias = float | Sequence[float] | Callable[[int], Sequence[float]]
@@ -26,10 +27,7 @@ def gamma(decay: float) -> Callable[[int], Sequence[float]]:
     if not (math.isfinite(decay) and decay > 0):
         raise ValueError(f"decay is {decay}; give a finite number greater than 0")
 
-    def weights(steps: int) -> Sequence[float]:
-        return tuple(decay ** (steps - t) for t in range(1, steps + 1))
-
-    return weights
+    return partial(_powers, decay)
 
 
 def last_only(steps: int) -> Sequence[float]:
@@ -48,6 +46,10 @@ def mean(steps: int) -> Sequence[float]:
     (0.25, 0.25, 0.25, 0.25)
     """
     return (1.0 / steps,) * steps
+
+
+def _powers(decay: float, steps: int) -> Sequence[float]:
+    return tuple(decay ** (steps - t) for t in range(1, steps + 1))
 
 
 def check_weights(weights: Weights, steps: int) -> None:

@@ -19,7 +19,7 @@ mse = nn.functional.mse_loss
     ("options", "message"),
     [
         ({"steps": 0}, "steps is 0; give 1 or more"),
-        ({"truncate": 0}, "truncate is 0; give 1 or more, or None for the full gradient"),
+        ({"truncate": 0}, "truncate is 0; give 1 or more"),
         ({"norm_stats": "last"}, "norm_stats is 'last'; give 'all' or 'first'"),
         ({"weights": [1, 2]}, "weights has 2 entries but steps=3; give one weight per step"),
         ({"weights": {"a": [1.0] * 4}}, "weights has 4 entries but steps=3; give one weight per step"),
@@ -34,8 +34,10 @@ def test_options(options: dict[str, Any], message: str) -> None:
 
 @pytest.mark.parametrize("steps", [2.0, True, "3"])
 def test_steps_is_a_whole_number(steps: Any) -> None:
-    with pytest.raises(TypeError, match="give a whole number"):
+    with pytest.raises(TypeError, match=r"steps is .*; give a whole number"):
         MultiStepLoss(nn.Identity(), mse, steps)
+    with pytest.raises(TypeError, match=r"truncate is .*; give a whole number"):
+        MultiStepLoss(nn.Identity(), mse, truncate=steps)
 
 
 def test_unroll_refuses_before_it_is_iterated() -> None:
@@ -75,7 +77,7 @@ def test_weights_for_terms_that_are_not_there() -> None:
 def test_terms_that_change_between_steps() -> None:
     names = iter("ab")
     with pytest.raises(ValueError, match=r"the criterion returns the terms \['b'\] at step 2, and others before"):
-        MultiStepLoss(nn.Identity(), lambda o, t: {next(names): mse(o, t)})(x, y, details=True)
+        MultiStepLoss(nn.Identity(), lambda o, t: {next(names): mse(o, t)})(x, y)
 
 
 def test_shape_that_is_not_kept() -> None:

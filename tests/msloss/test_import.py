@@ -33,3 +33,15 @@ def test_import_needs_torch_alone_and_warns_of_nothing() -> None:
     done = subprocess.run([sys.executable, "-W", "error::UserWarning", "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert set(done.stdout.split()) <= {"msloss", "torch"}
+
+
+def test_import_adds_little_to_that_of_torch() -> None:
+    code = (
+        "import time; a = time.perf_counter(); import torch, torch.utils.checkpoint; b = time.perf_counter(); "
+        "import msloss; c = time.perf_counter(); print((c - b) / (b - a))"
+    )
+    ratios = [
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+        for _ in range(3)
+    ]
+    assert min(ratios) < 0.1

@@ -1,6 +1,10 @@
 """The laws of the multi-step loss, over drawn networks, structures, conditioning and step counts, in float64."""
 
 import copy
+import pickle
+from collections.abc import Callable
+from types import MappingProxyType, SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -197,3 +201,132 @@ def test_named_weights_weigh_the_steps_that_run(name: str) -> None:
         lambda x: x / 2, lambda o, y: o.sum(), steps=3, weights=weights, schedule=msloss.AtEpochs({}, 2)
     )
     assert loss(torch.ones(1), torch.zeros(1)).item() == 0.5 * expected[0] + 0.25 * expected[1]
+
+
+def test_checkpointing_recomputes() -> None:
+    calls = 0
+
+    def model(x: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return x.sin().exp()
+
+    x = torch.rand(1, 1, 4, 4, requires_grad=True)
+    MultiStepLoss(model, nn.functional.mse_loss, steps=3, checkpoint=True)(x, x.detach()).backward()
+    assert calls == 6
+
+
+class Shared(nn.Module):
+    """Two modules with one buffer between them: the first counts, the second reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.w = nn.Module(), nn.Module(), nn.Parameter(torch.ones((), dtype=torch.float64))
+        self.a.register_buffer("n", torch.zeros((), dtype=torch.float64))
+        self.b.register_buffer("n", self.a.n)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.a.n += 1
+        return x * self.w.sin() * self.b.n.clone()
+
+
+class Late(nn.Module):
+    """A module whose buffer is born in its first forward pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.ones((), dtype=torch.float64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not hasattr(self, "n"):
+            self.register_buffer("n", torch.zeros((), dtype=torch.float64))
+        self.n += 1
+        return x * self.w.sin() * self.n.clone()
+
+
+@pytest.mark.parametrize(
+    "make", [Shared, Late, lambda: nn.Sequential(nn.LazyBatchNorm2d(dtype=torch.float64), nn.Conv2d(3, 3, 1).double())]
+)
+def test_checkpointing_keeps_buffers_that_are_shared_or_born_late(make: Callable[[], nn.Module]) -> None:
+    results = []
+    for checkpoint in (False, True):
+        torch.manual_seed(0)
+        model = make()
+        x, y = torch.rand(2, 2, 3, 4, 4, dtype=torch.float64)
+        value = MultiStepLoss(model, nn.functional.mse_loss, steps=2, checkpoint=checkpoint)(x, y)
+        value.backward()
+        grads = {name: p.grad for name, p in model.named_parameters()}
+        results.append({"value": value.detach(), **grads, **dict(model.named_buffers())})
+    assert_same(results[1], results[0], tolerance=1e-14)
+
+
+def test_statistics_are_used_and_not_updated_in_evaluation_mode() -> None:
+    model = nn.BatchNorm2d(3).eval()
+    model.running_mean += 1
+    before = copy.deepcopy(model.state_dict())
+    x, y = torch.rand(2, 1, 3, 4, 4)
+    expected = MultiStepLoss(model, nn.functional.mse_loss)(x, y)
+    assert torch.equal(MultiStepLoss(model, nn.functional.mse_loss, norm_stats="first")(x, y), expected)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+class Halved:
+    """An output that computes when it is made."""
+
+    def __init__(self, image: Tensor) -> None:
+        self.image = image / 2
+
+
+class Dictionary(dict[str, Tensor]):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("wrap", "feedback", "read"),
+    [
+        (Halved, "image", lambda o: o.image),
+        (lambda y: SimpleNamespace(image=y / 2), "image", lambda o: o.image),
+        (lambda y: Dictionary(image=y / 2), "image", lambda o: o["image"]),
+        (lambda y: MappingProxyType({"image": y / 2}), "image", lambda o: o["image"]),
+        (lambda y: {0: y / 2}, 0, lambda o: o[0]),
+        (lambda y: [[y / 2]], lambda o: o[0][0], lambda o: o[0][0]),
+    ],
+)
+def test_outputs_of_any_kind_are_detached_and_fed_back(
+    wrap: Callable[[Tensor], Any], feedback: Any, read: Callable[[Any], Tensor]
+) -> None:
+    x = torch.ones(1, requires_grad=True)
+    loss = MultiStepLoss(wrap, lambda o, y: read(o).sum(), feedback=feedback)
+    details = loss(x, x, details=True)
+    assert [read(o).item() for o in details.outputs] == [0.5, 0.25, 0.125]
+    assert not any(read(o).requires_grad for o in details.outputs)
+    assert details.total.requires_grad
+
+
+def test_conditioning_may_have_any_name() -> None:
+    seen = []
+
+    def model(x: Tensor, *, steps: str, checkpoint: str) -> Tensor:
+        seen.append((steps, checkpoint))
+        return x
+
+    MultiStepLoss(model, nn.functional.mse_loss, steps=2)(torch.rand(2), torch.rand(2), steps="a", checkpoint="b")
+    assert seen == [("a", "b")] * 2
+
+
+def test_tolerance_in_half_precision_and_on_an_empty_batch() -> None:
+    calls = 0
+
+    def model(x: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return x + 1e-4
+
+    refine(model, torch.zeros(1, 4, dtype=torch.float16), steps=10, tol=1e-5)
+    assert calls == 10
+    assert refine(nn.Identity(), torch.zeros(0, 3, 4, 4), tol=1e-5).shape == (0, 3, 4, 4)
+
+
+def test_loss_can_be_pickled() -> None:
+    loss = MultiStepLoss(nn.Identity(), nn.functional.mse_loss, weights=msloss.gamma(0.8), schedule=msloss.OnPlateau())
+    assert pickle.loads(pickle.dumps(loss)).weights(2) == (0.8, 1.0)
