@@ -27,6 +27,7 @@ from msloss_sirr.data.batches import Batch, compose
 from msloss_sirr.data.draws import Draws, collate
 from msloss_sirr.data.synthesis import linear
 from msloss_sirr.evaluation.scores import mean
+from msloss_sirr.images.listing import SUFFIXES
 from msloss_sirr.images.reading import read_pixels, to_bytes, to_float
 from msloss_sirr.images.writing import write_pixels
 from msloss_sirr.losses.criterion import term_weights
@@ -105,6 +106,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=240, help="how long to train")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    if options.out.suffix.lower() not in SUFFIXES:
+        parser.error(f"--out {options.out}: end it in .png or .jpg")
 
     remover = train(options.seconds, options.seed)
     pairs = [(scene, mirrored) for scene in PHOTOS for mirrored in PHOTOS if scene != mirrored]

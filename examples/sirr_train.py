@@ -9,7 +9,8 @@ Takes every option of ``msloss-sirr train`` (``--help`` lists them), and on seve
 import tyro
 
 from msloss import OnPlateau
-from msloss_sirr import InputError, Remover, TrainConfig, train
+from msloss_sirr import Remover, TrainConfig, train
+from msloss_sirr.cli.failing import one_line_errors
 from msloss_sirr.data.synthesis import linear
 from msloss_sirr.losses.criterion import build_criterion
 
@@ -34,7 +35,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with one_line_errors("sirr_train"):
         main()
-    except InputError as error:
-        raise SystemExit(f"sirr_train: {error}") from None

@@ -37,6 +37,10 @@ def test_sirr_train_trains(tmp_path: Path) -> None:
     words += ["--crop", "24", "--epochs", "1", "--epoch-images", "4", "--device", "cpu"]
     assert "PSNR" in run("examples/sirr_train.py", *words)
     assert (tmp_path / "run" / "best.safetensors").exists()
+    damaged = tmp_path / "pairs" / "ambient" / "0.png"
+    damaged.write_bytes(damaged.read_bytes()[:-400])
+    elsewhere = [*words, "--workers", 1, "--out", tmp_path / "other"]
+    assert run("examples/sirr_train.py", *elsewhere, ok=False).startswith(f"sirr_train: cannot read {damaged}")
     again = run("examples/sirr_train.py", *words, ok=False)
     assert (
         again

@@ -66,7 +66,12 @@ class Pairs:
         return len(self.ambient)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        return self.ambient[index], self.transmission[index]
+        ambient, transmission = self.ambient[index], self.transmission[index]
+        if ambient.shape != transmission.shape:
+            raise InputError(
+                f"pair {index} is of two sizes, {tuple(ambient.shape)} and {tuple(transmission.shape)}; bring it to one"
+            )
+        return ambient, transmission
 
 
 def photo_folder(folder: Path) -> Images:

@@ -12,6 +12,9 @@ from msloss_sirr.data.folders import Pairs
 from msloss_sirr.images.reading import to_bytes, to_float
 from msloss_sirr.layers import Layers
 
+SMALLEST_SIDE = 11
+"""The window of SSIM: images must be as large."""
+
 
 class Scores(NamedTuple):
     """PSNR in dB and SSIM, of whole RGB images in 8 bits."""

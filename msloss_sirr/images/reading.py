@@ -13,6 +13,7 @@ from torch import Tensor
 
 from msloss_sirr.errors import InputError
 
+_ORIENTATION = 0x0112
 _EIGHT_BIT = frozenset({"1", "CMYK", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "YCbCr"})
 
 
@@ -44,28 +45,32 @@ def read_photo(path: Path) -> Photo:
         InputError: if the file cannot be read or decoded whole, or has more than 8 bits a channel.
     """
     with _opened(path) as image:
-        if image.mode not in _EIGHT_BIT:
-            raise InputError(f"{path} has pixels of type {image.mode!r}; convert it to 8 bits a channel")
+        if image.mode not in _EIGHT_BIT or any(";16" in str(tile) for tile in getattr(image, "tile", ())):
+            raise InputError(f"{path} has more than 8 bits a channel; convert it to 8")
         upright = ImageOps.exif_transpose(image)
         array = np.array(upright.convert("RGB"))
-        exif = upright.getexif()
+        profile = image.info.get("icc_profile")
         return Photo(
             pixels=torch.from_numpy(array).permute(2, 0, 1).contiguous(),
-            exif=exif.tobytes() if exif else b"",
-            icc_profile=image.info.get("icc_profile") if image.mode != "CMYK" else None,
+            exif=_exif_of(upright),
+            icc_profile=profile if profile and profile[16:20] == b"RGB " else None,  # the pixels are RGB now
         )
 
 
 def read_size(path: Path) -> tuple[int, int]:
-    """Return height and width of an image file, upright, from its header alone.
+    """Return height and width of an image file, upright, from its header; a TIFF is decoded.
 
     Raises:
         InputError: if the file cannot be read or is no image.
     """
     with _opened(path) as image:
+        if image.format == "TIFF":  # whether its size is upright before it is decoded depends on Pillow's version
+            width, height = ImageOps.exif_transpose(image).size
+            return height, width
         width, height = image.size
-        sideways = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-        return (width, height) if sideways else (height, width)
+        exif = Image.Exif()
+        exif.load(image.info.get("exif", b""))
+        return (width, height) if exif.get(_ORIENTATION, 1) in (5, 6, 7, 8) else (height, width)
 
 
 def to_float(pixels: Tensor) -> Tensor:
@@ -93,6 +98,19 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise InputError(f"{path} does not exist") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InputError(f"{path} is too large: {error}") from error
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for files that are damaged
-        reason = "it is no image file" if isinstance(error, UnidentifiedImageError) else str(error)
+    except Exception as error:  # Pillow raises anything at all for files that are damaged
+        reason = "it is no image file" if isinstance(error, UnidentifiedImageError) else _first_line(error)
         raise InputError(f"cannot read {path}: {reason}") from error
+
+
+def _exif_of(image: Image.Image) -> bytes:
+    """Return an image's EXIF data, or nothing if what its file holds cannot be written again."""
+    try:
+        exif = image.getexif()
+        return exif.tobytes() if exif else b""
+    except Exception:  # as above; the pixels are sound, and worth more than their data
+        return b""
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

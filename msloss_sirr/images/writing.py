@@ -36,7 +36,10 @@ def write_pixels(path: Path, pixels: Tensor, *, exif: bytes = b"", icc_profile: 
     if icc_profile and suffix != ".bmp":
         known["icc_profile"] = icc_profile
     with whole_file(path) as partial:
-        image.save(partial, format=Image.registered_extensions()[suffix], **known, **_SETTINGS.get(suffix, {}))
+        try:
+            image.save(partial, format=Image.registered_extensions()[suffix], **known, **_SETTINGS.get(suffix, {}))
+        except ValueError as error:  # EXIF data too long for the format, a side too long for it
+            raise InputError(f"{path} cannot be written: {error}") from error
 
 
 @contextmanager

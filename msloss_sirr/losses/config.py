@@ -1,8 +1,11 @@
 """The loss of a training."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from msloss_sirr.errors import InputError
 
 BackboneName = Literal["none", "vgg19", "squeezenet1_1"]
 
@@ -23,3 +26,11 @@ class LossConfig:
     """Network whose features are compared: vgg19 is the paper's; none leaves the term out."""
     weights: Path | None = None
     """File with the backbone's weights, instead of torchvision's download."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no loss."""
+        used = [self.transmission, self.reflection, self.gradient] + [self.feature] * (self.backbone != "none")
+        if not any(used) or not all(math.isfinite(weight) for weight in used):
+            raise InputError(f"the weights of the loss are {used}; give finite numbers, one of them other than 0")
+        if self.weights is not None and self.backbone == "none":
+            raise InputError(f"weights for a backbone are given ({self.weights}) but no backbone; choose one")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -41,18 +42,25 @@ class LayersCriterion(nn.Module):
     def prepare(self, target: Layers) -> Prepared:
         """Return the target with its gradient and features."""
         features = [] if self.feature_loss is None else self.feature_loss.prepare(target.transmission)
-        return Prepared(target, image_gradient(target.transmission), features)
+        with _full_precision(target.transmission):
+            return Prepared(target, image_gradient(target.transmission), features)
 
     def forward(self, estimate: Layers, target: Prepared) -> dict[str, Tensor]:
         """Return the terms, scalars, of layers ``(N, 3, H, W)`` against a prepared target."""
-        terms = {
-            "transmission": F.mse_loss(estimate.transmission, target.layers.transmission),
-            "reflection": F.mse_loss(estimate.reflection, target.layers.reflection),
-            "gradient": F.mse_loss(image_gradient(estimate.transmission), target.gradient),
-        }
+        with _full_precision(estimate.transmission):
+            terms = {
+                "transmission": F.mse_loss(estimate.transmission, target.layers.transmission),
+                "reflection": F.mse_loss(estimate.reflection.to(target.layers.reflection), target.layers.reflection),
+                "gradient": F.mse_loss(image_gradient(estimate.transmission), target.gradient),
+            }
         if self.feature_loss is not None:
             terms["feature"] = self.feature_loss(estimate.transmission, target.features)
         return terms
+
+
+def _full_precision(images: Tensor) -> torch.autocast:
+    """Return the context in which differences of pixels are not rounded to the networks' arithmetic."""
+    return torch.autocast(images.device.type, enabled=False)
 
 
 def build_criterion(config: LossConfig) -> LayersCriterion:

@@ -19,13 +19,12 @@ _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 class _Source(NamedTuple):
     layers: tuple[int, ...]
     """Indices into torchvision's ``features`` whose outputs are compared."""
-    build: str
     weights: str
 
 
 _SOURCES = {
-    "vgg19": _Source((0, 19), "vgg19", "VGG19_Weights.IMAGENET1K_V1"),  # conv1_1 and conv4_1, before their ReLU
-    "squeezenet1_1": _Source((1, 7), "squeezenet1_1", "SqueezeNet1_1_Weights.IMAGENET1K_V1"),
+    "vgg19": _Source((0, 19), "VGG19_Weights.IMAGENET1K_V1"),  # conv1_1 and conv4_1, before their ReLU
+    "squeezenet1_1": _Source((1, 7), "SqueezeNet1_1_Weights.IMAGENET1K_V1"),
 }
 
 
@@ -82,7 +81,7 @@ def load_backbone(name: BackboneName, weights: Path | None = None) -> Backbone:
     if name not in _SOURCES:
         raise ValueError(f"backbone is {name!r}; give one of {sorted(_SOURCES)}")
     source = _SOURCES[name]
-    network = torchvision.models.get_model(source.build, weights=None)
+    network = torchvision.models.get_model(name, weights=None)
     features = network.features[: max(source.layers) + 1]
     state = _download(name, source) if weights is None else _read(weights)
     own = {key.removeprefix("features."): value for key, value in state.items() if key.startswith("features.")}

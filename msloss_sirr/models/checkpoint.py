@@ -38,7 +38,8 @@ def load_remover(path: Path) -> Remover:
         InputError: if the file is missing, damaged, or holds another model.
     """
     if not path.is_file():
-        raise InputError(f"{path} does not exist; give a checkpoint that msloss-sirr train wrote")
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise InputError(f"{path} {what}; give a checkpoint that msloss-sirr train wrote")
     try:
         with safe_open(path, framework="pt") as file:
             about = file.metadata() or {}

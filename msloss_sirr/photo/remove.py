@@ -10,7 +10,7 @@ from torch import Tensor
 
 from msloss import refine
 from msloss_sirr.errors import InputError
-from msloss_sirr.images.listing import find_images
+from msloss_sirr.images.listing import SUFFIXES, find_images
 from msloss_sirr.images.reading import read_photo, to_bytes, to_float
 from msloss_sirr.images.writing import write_pixels
 from msloss_sirr.layers import Layers
@@ -30,6 +30,8 @@ class Job(NamedTuple):
 def remove_files(config: RemoveConfig, done: Callable[[Job], None] | None = None) -> None:
     """Take the reflections off photographs, one after the other; each result is written whole or not at all.
 
+    A photograph that cannot be read is left out, and named when all others are done.
+
     Args:
         config: what to do.
         done: called after each photograph.
@@ -44,14 +46,22 @@ def remove_files(config: RemoveConfig, done: Callable[[Job], None] | None = None
     device = find_device(config.device)
     remover.to(device)
     config.out.mkdir(parents=True, exist_ok=True)
+    left_out: list[str] = []
     for job in jobs:
-        photo = read_photo(job.source)
-        layers = remove(remover, photo.pixels.to(device), steps=config.steps)
-        write_pixels(job.transmission, layers.transmission, exif=photo.exif, icc_profile=photo.icc_profile)
-        if job.reflection is not None:
-            write_pixels(job.reflection, layers.reflection, icc_profile=photo.icc_profile)
+        try:
+            photo = read_photo(job.source)
+            layers = remove(remover, photo.pixels.to(device), steps=config.steps)
+            write_pixels(job.transmission, layers.transmission, exif=photo.exif, icc_profile=photo.icc_profile)
+            if job.reflection is not None:
+                write_pixels(job.reflection, layers.reflection, icc_profile=photo.icc_profile)
+        except InputError as error:
+            left_out.append(str(error))
+            continue
         if done is not None:
             done(job)
+    if left_out:
+        more = f"; and {len(left_out) - 3} more" if len(left_out) > 3 else ""
+        raise InputError(f"{len(left_out)} of {len(jobs)} photographs left out: {'; '.join(left_out[:3])}{more}")
 
 
 def remove(remover: Remover, pixels: Tensor, *, steps: int = 1) -> Layers:
@@ -78,13 +88,16 @@ def plan(config: RemoveConfig) -> list[Job]:
     Raises:
         InputError: if an input is missing, two would be written to one file, or a file is there already.
     """
-    sources = [path for given in config.inputs for path in (find_images(given) if given.is_dir() else [given])]
+    named = [path for given in config.inputs for path in (find_images(given) if given.is_dir() else [given])]
+    sources = list(dict.fromkeys(named))
     if not sources:
         raise InputError("no photographs given; name files or folders")
     jobs: dict[Path, Job] = {}
     for source in sources:
         if not source.exists():
             raise InputError(f"{source} does not exist")
+        if source.suffix.lower() not in SUFFIXES:
+            raise InputError(f"{source} is not named as an image; {', '.join(sorted(SUFFIXES))} can be written")
         target = config.out / source.name
         aside = target.with_stem(f"{target.stem}-reflection") if config.reflection else None
         for path in (target, aside):
@@ -109,7 +122,7 @@ def find_device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
+        torch.zeros(1, device=device).cpu()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise InputError(f"there is no device {name!r} here: {str(error).strip().splitlines()[0]}") from error
     return device

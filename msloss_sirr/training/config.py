@@ -55,7 +55,7 @@ class TrainConfig:
     device: Literal["auto", "cpu"] = "auto"
     """auto takes what accelerate finds; cpu does not look."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Arithmetic of the networks."""
+    """Arithmetic of the networks; losses and weights stay float32."""
     resume: bool = False
     """Continue the run in the out folder."""
 
@@ -79,5 +79,7 @@ class TrainConfig:
             raise InputError(f"crop is {self.crop}; give 16 or more, 128 or more to learn anything")
         if not self.lr > 0:
             raise InputError(f"lr is {self.lr}; give a number greater than 0")
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"seed is {self.seed}; give a number from 0 to {2**32 - 1}")
         if self.patience < 0 or self.workers < 0:
             raise InputError(f"patience={self.patience}, workers={self.workers}: neither may be negative")

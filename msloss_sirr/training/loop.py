@@ -13,10 +13,10 @@ from torch.utils.data import DataLoader
 from msloss import MultiStepLoss, OnPlateau, Schedule, StepLosses
 from msloss_sirr.data.batches import compose
 from msloss_sirr.data.draws import Draws, collate
-from msloss_sirr.data.folders import pair_folder, photo_folder
+from msloss_sirr.data.folders import Pairs, pair_folder, photo_folder
 from msloss_sirr.data.synthesis import Recipe, linear
 from msloss_sirr.errors import InputError
-from msloss_sirr.evaluation.scores import Evaluation, evaluate
+from msloss_sirr.evaluation.scores import SMALLEST_SIDE, Evaluation, evaluate
 from msloss_sirr.losses.criterion import LayersCriterion, build_criterion, term_weights
 from msloss_sirr.models.checkpoint import save_remover
 from msloss_sirr.models.remover import Remover
@@ -66,6 +66,7 @@ class _Training:
         self.folder = RunFolder(config.out)
         self.folder.check(config)
         self.val = pair_folder(config.val)
+        _check_scorable(self.val)
         draws = Draws(
             length=config.epoch_images,
             crop=config.crop,
@@ -75,7 +76,10 @@ class _Training:
             seed=config.seed,
         )
         precision = "bf16" if config.precision == "bfloat16" else "no"
-        self.accelerator = Accelerator(cpu=config.device == "cpu", mixed_precision=precision)
+        try:
+            self.accelerator = Accelerator(cpu=config.device == "cpu", mixed_precision=precision)
+        except ValueError as error:  # accelerate keeps device and precision for the life of a process
+            raise InputError(f"another training in this process chose otherwise: {error}") from error
         set_seed(config.seed)
         self.recipe = recipe
         self.remover = Remover(config.model) if remover is None else remover
@@ -136,7 +140,7 @@ class _Training:
             images += batch.ambient.shape[0] * self.accelerator.num_processes
             progress.batch(epoch)
         seconds = time.perf_counter() - start
-        mean, *each = self._mean_over_processes(torch.cat([total[None], per_step]) / len(self.loader))
+        mean, *each = self._over_processes(torch.cat([total[None], per_step]) / len(self.loader), "mean")
         if not math.isfinite(mean):
             raise InputError(f"the loss is {mean} in epoch {epoch}; begin a new run with a lower --lr")
         scores = self._validate()
@@ -149,8 +153,7 @@ class _Training:
         share = range(accelerator.process_index, len(self.val), accelerator.num_processes)
         scores = evaluate(self.remover, self.val, indices=share, device=accelerator.device)
         sums = torch.tensor([[*s.before, *s.after] for s in scores], dtype=torch.float64).reshape(-1, 4).sum(dim=0)
-        means = (accelerator.reduce(sums.to(accelerator.device)) / len(self.val)).tolist()
-        return Evaluation.of(means)
+        return Evaluation.of([value / len(self.val) for value in self._over_processes(sums, "sum")])
 
     def _keep(self, result: Epoch, *, best: bool) -> None:
         scores = Evaluation.of([result.input_psnr, result.input_ssim, result.psnr, result.ssim])
@@ -193,6 +196,16 @@ class _Training:
             group["lr"] = lr
         return lr
 
-    def _mean_over_processes(self, values: torch.Tensor) -> list[float]:
-        reduced = self.accelerator.reduce(values.to(self.accelerator.device), reduction="mean")
-        return [float(value) for value in reduced]
+    def _over_processes(self, values: torch.Tensor, reduction: str) -> list[float]:
+        """Return numbers reduced over all processes, the same on each."""
+        if self.accelerator.num_processes > 1:  # else there is nothing to reduce, and not every device has float64
+            values = self.accelerator.reduce(values.to(self.accelerator.device), reduction=reduction)
+        return [float(value) for value in values]
+
+
+def _check_scorable(pairs: Pairs) -> None:
+    """Decode every pair once, so that one which cannot be scored ends the run before it begins."""
+    for index in range(len(pairs)):
+        height, width = pairs[index][0].shape[1:]
+        if min(height, width) < SMALLEST_SIDE:
+            raise InputError(f"validation pair {index} is {width}x{height}; {SMALLEST_SIDE} pixels a side is the least")

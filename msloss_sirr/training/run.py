@@ -12,6 +12,7 @@ from msloss_sirr.errors import InputError
 from msloss_sirr.images.writing import whole_file
 from msloss_sirr.training.config import TrainConfig
 
+_STATE = frozenset({"epoch", "remover", "optimizer", "schedule", "best", "random"})
 _MAY_DIFFER = frozenset({"out", "resume", "workers", "device"})
 
 
@@ -54,16 +55,25 @@ class RunFolder:
     def check(self, config: TrainConfig) -> None:
         """Raise ``InputError`` unless the run can begin here, or is the one to resume."""
         if not config.resume:
-            if self._config.exists() or self._state.exists():
+            if any(file.exists() for file in (self._config, self._state, self._metrics, self.best, self.last)):
                 raise InputError(f"{self.path} holds a run already; continue it with --resume, or give another --out")
             return
         if not self._config.exists():
             raise InputError(f"{self.path} holds no run to resume; leave out --resume to begin one")
-        then, now = json.loads(self._config.read_text()), _told(config)
+        then, now = self._config_then(), _told(config)
         differ = sorted(name for name in now if now[name] != then.get(name) and name not in _MAY_DIFFER)
         if differ:
             changes = ", ".join(f"{name}: {then.get(name)} then, {now[name]} now" for name in differ)
             raise InputError(f"the run in {self.path} has another configuration ({changes}); resume it with its own")
+
+    def _config_then(self) -> dict[str, Any]:
+        try:
+            told = json.loads(self._config.read_text())
+        except ValueError as error:
+            raise InputError(f"{self._config} is damaged; begin a new run with another --out") from error
+        if not isinstance(told, dict):
+            raise InputError(f"{self._config} is damaged; begin a new run with another --out")
+        return told
 
     def begin(self, config: TrainConfig) -> None:
         """Make the folder, and write the configuration."""
@@ -78,12 +88,14 @@ class RunFolder:
             state: dict[str, Any] = torch.load(self._state, map_location="cpu", weights_only=True)
         except Exception as error:  # torch.load raises anything at all for a damaged file
             raise InputError(f"{self._state} is damaged; begin a new run with another --out") from error
+        if not isinstance(state, dict) or not state.keys() >= _STATE:
+            raise InputError(f"{self._state} is no state of a training; begin a new run with another --out")
         return state
 
     def record(self, epoch: Epoch, state: Mapping[str, Any]) -> None:
         """Add an epoch to the metrics, in place of any later than it, and save the state after it."""
         lines = self._metrics.read_text().splitlines() if self._metrics.exists() else []
-        earlier = [line for line in lines if json.loads(line)["epoch"] < epoch.epoch]
+        earlier = lines[: epoch.epoch]
         _write(self._metrics, "\n".join([*earlier, json.dumps(epoch._asdict())]) + "\n")
         with whole_file(self._state) as partial:
             torch.save(dict(state), partial)

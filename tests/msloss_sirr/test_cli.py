@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from msloss_sirr import Remover, RemoverConfig, save_remover
 from msloss_sirr.cli import main
@@ -81,11 +82,33 @@ def test_remove_refuses_what_it_cannot_do(
     message = fails(capsys, "remove", photo, tmp_path / "other", "-o", out, *use)
     assert "would both be written to" in message
     assert "give another --out" in fails(capsys, "remove", photo, "-o", photos, "--overwrite", *use)
+    assert "is a folder; give a checkpoint" in fails(capsys, "remove", photo, "-o", out, "--checkpoint", tmp_path)
+    assert "there is no device 'meta'" in fails(capsys, "remove", photo, "-o", out, "--device", "meta", *use)
+    (tmp_path / "a.gif").touch()
+    assert "a.gif is not named as an image" in fails(capsys, "remove", tmp_path / "a.gif", "-o", out, *use)
     assert not out.exists()
-    text = tmp_path / "text.jpg"
-    text.write_text("text")
-    assert "text.jpg: it is no image file" in fails(capsys, "remove", text, "-o", out, *use)
-    assert not list(out.iterdir())
+
+
+def test_remove_leaves_out_what_it_cannot_read(
+    photos: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "photo 1.png").write_text("text")
+    message = fails(capsys, "remove", photos, "-o", tmp_path / "out", "--checkpoint", checkpoint)
+    assert message.startswith("1 of 6 photographs left out: cannot read ")
+    assert "photo 1.png: it is no image file" in message
+    assert len(list((tmp_path / "out").iterdir())) == 5
+
+
+def test_remove_keeps_exif_and_colour_profile(checkpoint: Path, tmp_path: Path) -> None:
+    exif, profile = Image.Exif(), bytes(16) + b"RGB " + bytes(108)
+    exif[0x010F], exif[0x0112] = "maker", 6
+    Image.new("RGB", (30, 20), "red").save(tmp_path / "a.jpg", exif=exif, icc_profile=profile)
+    main(["remove", str(tmp_path / "a.jpg"), "-o", str(tmp_path / "out"), "--checkpoint", str(checkpoint)])
+    with Image.open(tmp_path / "out" / "a.jpg") as written:
+        assert written.size == (20, 30)
+        assert written.getexif()[0x010F] == "maker"
+        assert written.getexif().get(0x0112, 1) == 1
+        assert written.info["icc_profile"] == profile
 
 
 def test_remove_replaces_files_only_when_asked(

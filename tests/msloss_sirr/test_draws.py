@@ -10,6 +10,7 @@ from msloss_sirr.data.batches import compose
 from msloss_sirr.data.draws import Draw, DrawBatch, Draws, collate
 from msloss_sirr.data.folders import Pairs, pair_folder, photo_folder
 from msloss_sirr.data.synthesis import linear
+from msloss_sirr.errors import InputError
 
 
 def same(a: Draw | DrawBatch, b: Draw | DrawBatch) -> bool:
@@ -55,6 +56,16 @@ def test_pairs_are_cropped_alike(crop: int) -> None:
     for i in range(30):
         assert draws[i].first.shape == (3, crop, crop)
         assert torch.equal(draws[i].first, draws[i].second)
+    if crop == 16:  # the first row of an image rises to the right, unless it is mirrored
+        mirrored = [bool(draws[i].first[0, 0].float().diff().sign().sum() < 0) for i in range(30)]
+        assert any(mirrored)
+        assert not all(mirrored)
+
+
+def test_pairs_of_two_sizes_are_refused() -> None:
+    pairs = Pairs([torch.zeros(3, 20, 30, dtype=torch.uint8)], [torch.zeros(3, 30, 20, dtype=torch.uint8)])
+    with pytest.raises(InputError, match="pair 0 is of two sizes"):
+        pairs[0]
 
 
 def test_composition_keeps_real_pairs_and_makes_the_rest(pairs: Path, photos: Path) -> None:

@@ -1,5 +1,7 @@
 """Image files: every kind is read right or refused in one line, and written whole or not at all."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +41,36 @@ def test_orientation_is_applied_once(tmp_path: Path, orientation: int) -> None:
     with Image.open(tmp_path / "b.png") as written:
         assert written.getexif().get(0x0112, 1) == 1
         assert written.getexif()[0x010F] == "maker"
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_size_is_that_of_the_pixels(tmp_path: Path, suffix: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(array).save(tmp_path / f"a{suffix}", exif=exif)
+    assert read_size(tmp_path / f"a{suffix}") == tuple(read_pixels(tmp_path / f"a{suffix}").shape[1:])
+
+
+def test_colour_profile_is_kept_only_for_rgb(tmp_path: Path) -> None:
+    for space, kept in ((b"RGB ", True), (b"GRAY", False)):
+        profile = bytes(16) + space + bytes(108)
+        Image.fromarray(array).save(tmp_path / "a.png", icc_profile=profile)
+        assert (read_photo(tmp_path / "a.png").icc_profile == profile) is kept
+
+
+def test_more_than_eight_bits_are_refused(tmp_path: Path) -> None:
+    raw = array.astype(">u2").tobytes()
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = b"".join(b"\0" + raw[i * 48 : (i + 1) * 48] for i in range(5))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 5, 16, 2, 0, 0, 0))
+    body = chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    (tmp_path / "deep.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + body)
+    with pytest.raises(InputError, match="more than 8 bits a channel"):
+        read_pixels(tmp_path / "deep.png")
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK"])

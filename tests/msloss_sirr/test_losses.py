@@ -147,6 +147,24 @@ def test_reflection_is_held_to_its_target_at_the_first_step_only() -> None:
     assert loss(zeros, Layers(zeros, zeros)).item() == pytest.approx(2 * (1 + 4 + 9) + 3 * 4)
 
 
+def test_loss_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="give finite numbers, one of them other than 0"):
+        LossConfig(transmission=0, reflection=0, gradient=0)
+    with pytest.raises(InputError, match="give finite numbers"):
+        LossConfig(transmission=float("nan"))
+    with pytest.raises(InputError, match="but no backbone; choose one"):
+        LossConfig(weights=tmp_path)
+
+
+def test_differences_are_not_rounded_under_autocast() -> None:
+    criterion, target = LayersCriterion(), layers(5)
+    estimate = Layers(target.transmission + 0.002 * torch.rand(1, 3, 40, 56), target.reflection)
+    exact = criterion(estimate, criterion.prepare(target))
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = criterion(estimate, criterion.prepare(target))
+    assert mixed == exact
+
+
 def test_backbone_stays_in_evaluation_mode() -> None:
     backbone = Backbone(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), (1,))
     backbone.train()

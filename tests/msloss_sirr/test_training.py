@@ -2,17 +2,22 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from torch.nn.functional import dropout
 
 from msloss import AtEpochs
-from msloss_sirr import InputError, LossConfig, RemoverConfig, TrainConfig, load_remover, train
+from msloss_sirr import InputError, Layers, LossConfig, Remover, RemoverConfig, TrainConfig, load_remover, train
 from msloss_sirr.training.run import RunFolder
+
+from .conftest import save, smooth
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +45,18 @@ def config(pairs: Path, photos: Path, tmp_path: Path) -> TrainConfig:
     )
 
 
+class Forgetful(Remover):
+    """A remover whose training draws random numbers, from weights that are always the same."""
+
+    def __init__(self, config: RemoverConfig) -> None:
+        torch.manual_seed(1)
+        super().__init__(config)
+
+    def forward(self, ambient: torch.Tensor) -> Layers:
+        layers = super().forward(ambient)
+        return Layers(dropout(layers.transmission, 0.1, self.training), layers.reflection)
+
+
 def metrics(config: TrainConfig) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (config.out / "metrics.jsonl").read_text().splitlines()]
 
@@ -52,6 +69,9 @@ def test_training_learns_and_leaves_a_run_folder(config: TrainConfig) -> None:
     assert [line["epoch"] for line in lines] == list(range(8))
     assert lines[-1]["loss"] < lines[0]["loss"]
     assert max(line["psnr"] for line in lines) == best.after.psnr
+    rates = [line["lr"] for line in lines]  # at the last of the eight batches of an epoch
+    cosine = [3e-3 * 0.5 * (1 + math.cos(math.pi * (epoch + 7 / 8) / 8)) for epoch in range(8)]
+    assert rates == pytest.approx(cosine)
     assert lines[0]["steps"] == 2
     assert len(lines[0]["per_step"]) == 2
     load_remover(config.out / "best.safetensors")
@@ -70,7 +90,7 @@ def test_training_learns_and_leaves_a_run_folder(config: TrainConfig) -> None:
 def test_killed_training_resumes_to_the_same_weights(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_after: int
 ) -> None:
-    train(config)
+    train(config, remover=Forgetful(config.model))
     again = dataclasses.replace(config, out=tmp_path / "again")
     record = RunFolder.record
 
@@ -82,9 +102,8 @@ def test_killed_training_resumes_to_the_same_weights(
     with monkeypatch.context() as patch:
         patch.setattr(RunFolder, "record", killed)
         with pytest.raises(KeyboardInterrupt):
-            train(again)
-    torch.manual_seed(12345)
-    train(dataclasses.replace(again, resume=True))
+            train(again, remover=Forgetful(config.model))
+    train(dataclasses.replace(again, resume=True), remover=Forgetful(config.model))
     for name in ("best.safetensors", "last.safetensors"):
         whole, resumed = (load_remover(run.out / name).state_dict() for run in (config, again))
         assert all(torch.equal(whole[key], resumed[key]) for key in whole)
@@ -104,12 +123,17 @@ def test_plateau_adds_a_step(config: TrainConfig) -> None:
     assert [line["steps"] for line in metrics(config)] == [2, 2, 3, 3]
 
 
-def test_options_do_not_change_what_is_learned(config: TrainConfig, tmp_path: Path) -> None:
+def test_options_do_not_change_what_is_learned(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     train(config)
     expected = load_remover(config.out / "last.safetensors").state_dict()
     for name, options in {"workers": {"workers": 2}, "checkpointing": {"checkpointing": True}}.items():
         other = dataclasses.replace(config, out=tmp_path / name, **options)
+        recompute = Mock(wraps=torch.utils.checkpoint.checkpoint)
+        monkeypatch.setattr("msloss._unroll.recompute_in_backward", recompute)
         train(other)
+        assert recompute.called == (name == "checkpointing")
         for key, value in load_remover(other.out / "last.safetensors").state_dict().items():
             torch.testing.assert_close(value, expected[key], rtol=1e-5, atol=1e-6)
 
@@ -130,9 +154,41 @@ def test_run_folder_is_not_taken_twice(config: TrainConfig, tmp_path: Path) -> N
     with pytest.raises(InputError, match=r"another configuration \(batch: 4 then, 2 now, lr: .*resume it with its own"):
         train(dataclasses.replace(config, resume=True, batch=2, lr=0.1))
     assert train(dataclasses.replace(config, resume=True)) == best
+    torch.save({"epoch": 0}, config.out / "state.pt")
+    with pytest.raises(InputError, match=r"state\.pt is no state of a training"):
+        train(dataclasses.replace(config, resume=True))
     (config.out / "state.pt").write_bytes(b"damaged")
     with pytest.raises(InputError, match=r"state\.pt is damaged"):
         train(dataclasses.replace(config, resume=True))
+
+
+@pytest.mark.parametrize("name", ["best.safetensors", "metrics.jsonl"])
+def test_other_files_are_not_overwritten(config: TrainConfig, name: str) -> None:
+    config.out.mkdir()
+    (config.out / name).write_text("precious")
+    with pytest.raises(InputError, match="holds a run already"):
+        train(config)
+    assert (config.out / name).read_text() == "precious"
+
+
+@pytest.mark.parametrize("text", ["{", "3"])
+def test_damaged_configuration_is_named(config: TrainConfig, text: str) -> None:
+    config.out.mkdir()
+    (config.out / "config.json").write_text(text)
+    with pytest.raises(InputError, match=r"config\.json is damaged"):
+        train(dataclasses.replace(config, resume=True))
+
+
+def test_validation_is_decoded_before_training(config: TrainConfig, pairs: Path, tmp_path: Path) -> None:
+    for part in ("ambient", "transmission"):
+        save(tmp_path / "val" / part / "a.png", smooth(1, 8, 40))
+    with pytest.raises(InputError, match="validation pair 0 is 40x8; 11 pixels a side is the least"):
+        train(dataclasses.replace(config, val=tmp_path / "val"))
+    damaged = pairs / "ambient" / "3.png"
+    damaged.write_bytes(damaged.read_bytes()[:-400])
+    with pytest.raises(InputError, match=r"cannot read .*3\.png"):
+        train(config)
+    assert not config.out.exists()
 
 
 def test_nothing_is_written_before_the_input_is_checked(config: TrainConfig, tmp_path: Path) -> None:
@@ -162,6 +218,7 @@ def test_loss_that_is_not_finite_ends_the_run(config: TrainConfig) -> None:
         ({"start_steps": 4}, "start_steps is 4 but steps is 3; start with as many or fewer"),
         ({"photos": None, "pairs": None}, "nothing to train on; give --pairs, --photos or both"),
         ({"real_share": 1.5}, "real_share is 1.5; give a number from 0 to 1"),
+        ({"seed": -1}, "seed is -1; give a number from 0 to"),
         ({"lr": 0.0}, "lr is 0.0; give a number greater than 0"),
         ({"crop": 8}, "crop is 8; give 16 or more"),
         ({"patience": -1}, "neither may be negative"),

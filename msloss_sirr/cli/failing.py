@@ -1,0 +1,33 @@
+"""How a command ends that cannot go on: one line on standard error, and an exit status."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from msloss_sirr.errors import InputError
+
+
+@contextmanager
+def one_line_errors(program: str) -> Iterator[None]:
+    """Turn what the user got wrong, and what the system refuses, into one line and exit status 2.
+
+    Args:
+        program: the name that the line begins with.
+    """
+    try:
+        yield
+    except BrokenPipeError:  # whoever read our output has stopped: nothing more to say to them
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (InputError, OSError) as error:
+        print(f"{program}: {_one_line(error)}", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _one_line(error: Exception) -> str:
+    """Return an error's message in one line; one from a loader process carries a traceback before it."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[-1].removeprefix(f"{InputError.__module__}.{InputError.__name__}: ")
