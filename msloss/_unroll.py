@@ -7,7 +7,6 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint as recompute_in_backward
 
 from msloss import _buffers
 from msloss._checks import whole_number
@@ -153,6 +152,8 @@ def iterate(
 def _checkpointed(model: Callable[..., Any], call: Callable[..., Any], x: Any, cond: tuple[Any, ...]) -> Any:
     if not torch.is_grad_enabled():
         return call(x, *cond)
+    from torch.utils.checkpoint import checkpoint as recompute_in_backward  # before torch 2.7 it imports SymPy
+
     before = _buffers.copies(_buffers.buffers(model))
 
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
