@@ -1,15 +1,12 @@
 """From pixels to files, whole or not at all."""
 
-import os
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
 from torch import Tensor
 
 from msloss_sirr.errors import InputError
+from msloss_sirr.files import whole_file
 from msloss_sirr.images.listing import SUFFIXES
 
 _SETTINGS: dict[str, dict[str, object]] = {
@@ -40,19 +37,3 @@ def write_pixels(path: Path, pixels: Tensor, *, exif: bytes = b"", icc_profile: 
             image.save(partial, format=Image.registered_extensions()[suffix], **known, **_SETTINGS.get(suffix, {}))
         except ValueError as error:  # EXIF data too long for the format, a side too long for it
             raise InputError(f"{path} cannot be written: {error}") from error
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a path to write to; the file takes the name ``path`` when the block ends, and vanishes if it fails."""
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
-    try:
-        partial.touch(exist_ok=False)
-        mode = partial.stat().st_mode
-        yield partial
-        partial.chmod(mode)  # some writers make files that only their owner may read
-        with partial.open("rb") as written:
-            os.fsync(written.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

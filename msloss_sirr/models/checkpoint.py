@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from msloss_sirr.errors import InputError
-from msloss_sirr.images.writing import whole_file
+from msloss_sirr.files import whole_file
 from msloss_sirr.models.config import RemoverConfig
 from msloss_sirr.models.remover import Remover
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from msloss_sirr.errors import InputError
-from msloss_sirr.images.writing import whole_file
+from msloss_sirr.files import whole_file
 from msloss_sirr.training.config import TrainConfig
 
 _STATE = frozenset({"epoch", "remover", "optimizer", "schedule", "best", "random"})

@@ -10,9 +10,10 @@ import torch
 from PIL import Image
 
 from msloss_sirr.errors import InputError
+from msloss_sirr.files import whole_file
 from msloss_sirr.images.listing import find_images
 from msloss_sirr.images.reading import read_photo, read_pixels, read_size, to_bytes, to_float
-from msloss_sirr.images.writing import whole_file, write_pixels
+from msloss_sirr.images.writing import write_pixels
 
 array = np.random.default_rng(0).integers(0, 256, (5, 8, 3), dtype=np.uint8)
 
