@@ -112,6 +112,8 @@ def main() -> None:
     print(f"M = {options.steps}, {options.size}x{options.size}, torch {torch.__version__}, {threads} threads")
     print(f"{'':16}{'time / by hand':>16}{'memory / by hand':>18}")
     for name, pair in rows.items():
+        for loss in pair:
+            step(loss, model, x, y)  # warm up
         seconds: list[list[float]] = [[], []]
         for _ in range(options.rounds):
             for which, loss in enumerate(pair):
