@@ -1,7 +1,7 @@
 """What a network is trained on."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from torch import Tensor
 
@@ -17,7 +17,11 @@ class Batch(NamedTuple):
     target: Layers
 
 
-def compose(draws: DrawBatch, recipe: Callable[[Tensor, Tensor, Sequence[int]], Batch]) -> Batch:
+Recipe: TypeAlias = Callable[[Tensor, Tensor, Sequence[int]], Batch]
+"""From photos of scenes, photos to be reflected in front of them, and a seed for each, to a batch."""
+
+
+def compose(draws: DrawBatch, recipe: Recipe) -> Batch:
     """Turn draws into a batch, on the device they are on: real pairs as they are, photos by the recipe.
 
     The reflection of a real pair is I - T where that is positive.

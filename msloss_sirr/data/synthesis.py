@@ -1,8 +1,7 @@
 """Reflections made on photographs: recipes from two photos to a photograph taken through glass."""
 
 import math
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
 
 import torch
 from kornia.filters import filter2d_separable
@@ -10,8 +9,6 @@ from torch import Tensor
 
 from msloss_sirr.data.batches import Batch
 from msloss_sirr.layers import Layers
-
-Recipe: TypeAlias = Callable[[Tensor, Tensor, Sequence[int]], Batch]
 
 _GAMMA = 2.2
 _SIGMA = (1.0, 5.0)

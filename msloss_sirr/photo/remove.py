@@ -123,6 +123,6 @@ def find_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.zeros(1, device=device).cpu()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError) as error:
         raise InputError(f"there is no device {name!r} here: {str(error).strip().splitlines()[0]}") from error
     return device

@@ -11,10 +11,10 @@ from accelerate.utils import set_seed
 from torch.utils.data import DataLoader
 
 from msloss import MultiStepLoss, OnPlateau, Schedule, StepLosses
-from msloss_sirr.data.batches import compose
+from msloss_sirr.data.batches import Recipe, compose
 from msloss_sirr.data.draws import Draws, collate
 from msloss_sirr.data.folders import Pairs, pair_folder, photo_folder
-from msloss_sirr.data.synthesis import Recipe, linear
+from msloss_sirr.data.synthesis import linear
 from msloss_sirr.errors import InputError
 from msloss_sirr.evaluation.scores import SMALLEST_SIDE, Evaluation, evaluate
 from msloss_sirr.losses.criterion import LayersCriterion, build_criterion, term_weights
