@@ -2,10 +2,11 @@
 
 from importlib.metadata import version as _version
 
+from msloss._loop import Step
 from msloss._loss import MultiStepLoss, StepLosses
 from msloss._ranges import RangedQuantizer
 from msloss._schedules import AtEpochs, OnPlateau, RandomSteps, Schedule
-from msloss._unroll import Step, refine, unroll
+from msloss._unroll import refine, unroll
 from msloss._weights import gamma, last_only, mean
 
 __version__ = _version("msloss")

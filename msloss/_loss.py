@@ -1,16 +1,16 @@
 """The multi-step loss: the criterion of every step's output, summed."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from msloss._checks import whole_number
+from msloss._loop import Feedback, Loop, NormStats
 from msloss._schedules import Schedule
 from msloss._trees import detach
-from msloss._unroll import Feedback, NormStats, check_norm_stats, check_truncate, iterate
+from msloss._unroll import check_unrolling
 from msloss._weights import Weights, check_weights, step_weights
 
 Criterion: TypeAlias = Callable[[Any, Any], Tensor | Mapping[str, Tensor]]
@@ -88,8 +88,7 @@ class MultiStepLoss(nn.Module):
     ) -> None:
         super().__init__()
         whole_number("steps", steps)
-        check_truncate(truncate)
-        check_norm_stats(norm_stats)
+        check_unrolling(feedback, truncate, norm_stats)
         if weights is not None:
             check_weights(weights, steps)
         if schedule is not None and hasattr(schedule, "bind"):
@@ -120,17 +119,8 @@ class MultiStepLoss(nn.Module):
         running = self.current_steps
         weights, rest = self._weights_now(running)
         target = self.criterion.prepare(y) if hasattr(self.criterion, "prepare") else y
-        chain = iterate(
-            self.model,
-            partial(self.model, **named_cond),
-            x,
-            cond,
-            running,
-            self.feedback,
-            self.truncate,
-            self.checkpoint,
-            self.norm_stats,
-        )
+        loop = Loop(self.model, x, cond, named_cond, self.feedback, self.checkpoint, self.norm_stats)
+        chain = (step for segment in loop.segments(running, self.truncate) for step in segment)
         names: set[str] | None = None
         total: Tensor | None = None
         values: list[dict[str, Tensor]] = []

@@ -2,31 +2,35 @@
 
 import copy
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
 
+def mapped(value: Any, function: Callable[[Tensor], Any], *, objects: bool = True) -> Any:
+    """Return ``value`` with ``function`` applied to every tensor in it; containers are copied, as they are.
+
+    Args:
+        value: a tensor, or tuples, lists, mappings, dataclasses and other objects that hold tensors, to any depth.
+        function: applied to each tensor once, even if it is held in several places.
+        objects: whether objects that are neither containers nor dataclasses are looked into.
+    """
+    return function(value) if isinstance(value, Tensor) else _Mapping(function, objects)(value)
+
+
 def detach(value: Any) -> Any:
     """Return ``value`` with every tensor in it detached from the graph; containers are copied, as they are."""
+    return mapped(value, Tensor.detach)
+
+
+def tensors(value: Any) -> list[Tensor]:
+    """Return every tensor in ``value``, each once."""
     if isinstance(value, Tensor):
-        return value.detach()
-    if isinstance(value, dict):
-        return _refilled(value, {key: detach(entry) for key, entry in value.items()}.items())
-    if isinstance(value, Mapping):
-        return {key: detach(entry) for key, entry in value.items()}
-    if isinstance(value, tuple):
-        return tuple.__new__(type(value), [detach(entry) for entry in value])
-    if isinstance(value, list):
-        return _refilled(value, enumerate([detach(entry) for entry in value]))
-    names = _attributes(value)
-    if not names:
-        return value
-    detached = copy.copy(value)
-    for name in names:
-        object.__setattr__(detached, name, detach(getattr(value, name)))
-    return detached
+        return [value]
+    found: list[Tensor] = []
+    mapped(value, found.append)
+    return found
 
 
 def select(output: Any, part: str | int) -> Any:
@@ -49,6 +53,59 @@ def select(output: Any, part: str | int) -> Any:
         return getattr(output, part)
     has = f" with the fields {names}" if names else ""
     raise ValueError(f"feedback={part!r} but the model returned a {type(output).__name__}{has}")
+
+
+def exchanged(output: Any, part: str | int, replacement: Any) -> Any:
+    """Return a copy of a structured output in which one part, as `select` finds it, is another."""
+    select(output, part)
+    if isinstance(output, dict):
+        return _refilled(output, [(part, replacement)])
+    if isinstance(output, Mapping):
+        return {**output, part: replacement}
+    if isinstance(output, tuple):
+        index = part if isinstance(part, int) else getattr(output, "_fields", ()).index(part)
+        entries = list(output)
+        entries[index] = replacement
+        return tuple.__new__(type(output), entries)
+    if isinstance(part, int):
+        return _refilled(output, [(part, replacement)])
+    copied = copy.copy(output)
+    object.__setattr__(copied, part, replacement)
+    return copied
+
+
+class _Mapping:
+    """One pass over a tree; what occurs in several places is visited once."""
+
+    def __init__(self, function: Callable[[Tensor], Any], objects: bool) -> None:
+        self._function = function
+        self._objects = objects
+        self._done: dict[int, tuple[Any, Any]] = {}  # the original is kept, so that its id stays its own
+
+    def __call__(self, value: Any) -> Any:
+        if id(value) in self._done:
+            return self._done[id(value)][1]
+        result = self._function(value) if isinstance(value, Tensor) else self._rebuilt(value)
+        self._done[id(value)] = value, result
+        return result
+
+    def _rebuilt(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return _refilled(value, {key: self(entry) for key, entry in value.items()}.items())
+        if isinstance(value, Mapping):
+            return {key: self(entry) for key, entry in value.items()}
+        if isinstance(value, tuple):
+            return tuple.__new__(type(value), [self(entry) for entry in value])
+        if isinstance(value, list):
+            return _refilled(value, enumerate([self(entry) for entry in value]))
+        names = _attributes(value) if self._objects or dataclasses.is_dataclass(value) else []
+        if not names:
+            return value
+        copied = copy.copy(value)
+        self._done[id(value)] = value, copied  # an object may hold itself
+        for name in names:
+            object.__setattr__(copied, name, self(getattr(value, name)))
+        return copied
 
 
 def _attributes(value: Any) -> list[str]:

@@ -111,7 +111,7 @@ def test_feedback_the_output_does_not_have(output: Any, feedback: Any, message: 
 def test_tolerance() -> None:
     with pytest.raises(ValueError, match="tol is -1; give 0 or more"):
         refine(nn.Identity(), x, tol=-1)
-    with pytest.raises(TypeError, match="tol compares tensors, but step 1 feeds back a tuple"):
+    with pytest.raises(TypeError, match="only tensors can be compared, but step 1 feeds back a tuple"):
         refine(lambda v: (v,), (x,), tol=0.1)
 
 
@@ -121,3 +121,32 @@ def test_refine_restores_the_mode_of_every_submodule_after_an_error() -> None:
     with pytest.raises(ValueError, match="feeds back shape"):
         refine(model, x)
     assert [module.training for module in model.modules()] == [True, False, True]
+
+
+@pytest.mark.parametrize("feedback", [1.5, True, ["clean"]])
+def test_feedback_of_no_kind(feedback: Any) -> None:
+    with pytest.raises(TypeError, match="feedback is .*; give a key, an attribute's name, an index or a function"):
+        MultiStepLoss(nn.Identity(), mse, feedback=feedback)
+
+
+def test_input_of_another_type_or_device_than_the_first() -> None:
+    with pytest.raises(TypeError, match=r"step 1 feeds back torch.float64 but its input had torch.float32"):
+        refine(lambda v: v.double(), x)
+    halving = nn.Sequential(nn.Conv2d(3, 3, 1))
+    halving.register_forward_hook(lambda module, given, output: output.bfloat16())
+    with pytest.raises(TypeError, match=r"step 1 feeds back torch.bfloat16 .*feedback=lambda output: output.to"):
+        refine(halving, x)
+    assert refine(halving, x, feedback=lambda output: output.to(torch.float32)).dtype == torch.bfloat16
+    devices = iter(["cpu", "meta"])
+    with pytest.raises(ValueError, match="step 2 feeds back a tensor on meta but its input was on cpu"):
+        refine(lambda v: v.to(next(devices)), x)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_model_that_modifies_its_input_in_place(steps: int) -> None:
+    model = nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(3, 3, 1))
+    with pytest.raises(RuntimeError, match="the model modified its input in place at step 1"):
+        MultiStepLoss(model, mse, steps)(x.clone(), y)
+    late = iter([False, True])
+    with pytest.raises(RuntimeError, match="the model modified its input in place at step 2"):
+        refine(lambda v: v.clamp_(0.2, 0.4) if next(late) else v * 2, x.clone())
