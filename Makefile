@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint types docs bench clean
+.PHONY: help demo test oldest newest lint types docs bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -14,6 +14,13 @@ demo: $(VENV)/.dev  ## train a small reflection remover for a few minutes and wr
 
 test: $(VENV)/.dev  ## run the tests and the doctests
 	$(BIN)/python -m pytest
+
+oldest: $(VENV)-oldest/.dev  ## run the tests with the oldest torch supported, 2.6 (which Python 3.10 to 3.13 have)
+	$(VENV)-oldest/bin/python -m pytest
+
+newest: $(VENV)-newest/.dev  ## run the tests with the newest torch there is
+	$(VENV)-newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade torch torchvision
+	$(VENV)-newest/bin/python -m pytest
 
 lint: $(VENV)/.dev  ## check style
 	$(BIN)/ruff check .
@@ -29,9 +36,11 @@ bench: $(VENV)/.dev  ## measure speed and memory against the loop written by han
 	$(BIN)/python tests/benchmarks/bench_loss.py --json out/bench.json
 
 clean:  ## remove what the targets made
-	rm -rf $(VENV) build dist docs/_build out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest build dist docs/_build out .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-$(VENV)/.dev $(VENV)/.docs: $(VENV)/.%: pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[$*]"
+$(VENV)/.dev $(VENV)/.docs $(VENV)-oldest/.dev $(VENV)-newest/.dev: pyproject.toml
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[$(subst .,,$(@F))]" $(PINNED)
 	touch $@
+
+$(VENV)-oldest/.dev: PINNED = "torch==2.6.*" "torchvision==0.21.*"
