@@ -1,7 +1,9 @@
 """Buffers that a forward pass writes to (running statistics above all), and how to run one that leaves no trace."""
 
+import functools
+import types
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypeAlias
 
 from torch import Tensor, nn
@@ -10,10 +12,38 @@ from torch.nn.parameter import is_lazy
 
 Buffers: TypeAlias = dict[nn.Module, dict[str, Tensor | None]]
 
+_SMALL = 2**14
+"""Numbers in a buffer that is always copied: kernels such as batch normalisation's write to theirs uncounted."""
+
+
+def modules(*models: Any) -> list[nn.Module]:
+    """Return the modules of models, which may be functions around modules: methods, partials, closures, objects."""
+    found: dict[int, nn.Module] = {}
+    pending, seen = list(models), set[int]()
+    while pending:
+        value = pending.pop(0)
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, nn.Module):
+            found.update((id(module), module) for module in value.modules())
+        elif isinstance(value, tuple):
+            pending += value
+        elif isinstance(value, functools.partial):
+            pending += [value.func, value.args, tuple(value.keywords.values())]
+        elif isinstance(value, types.MethodType):
+            pending += [value.__self__, value.__func__]
+        elif isinstance(value, types.FunctionType):
+            pending += [cell.cell_contents for cell in value.__closure__ or () if _filled(cell)]
+            pending += [*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
+        elif callable(value) and not isinstance(value, type):
+            pending += [held for held in getattr(value, "__dict__", {}).values() if isinstance(held, nn.Module)]
+    return list(found.values())
+
 
 def buffers(model: Any) -> Buffers:
-    """Return every buffer of the model, by module and name; nothing if it is no module."""
-    return {m: dict(m._buffers) for m in model.modules()} if isinstance(model, nn.Module) else {}
+    """Return every buffer of the model, by module and name."""
+    return {module: dict(module._buffers) for module in modules(model)}
 
 
 def running_statistics(model: Any) -> Buffers:
@@ -25,16 +55,37 @@ def running_statistics(model: Any) -> Buffers:
     }
 
 
+class Copies:
+    """Copies of buffers at one time and another; what has not changed in between, they share."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Tensor, int, Tensor]] = {}
+
+    def of(self, found: Buffers) -> Buffers:
+        """Return the buffers with copies of their tensors; what modules share, their copies share."""
+        made: dict[int, Tensor] = {}
+
+        def copied(buffer: Tensor | None) -> Tensor | None:
+            if buffer is None or is_lazy(buffer):
+                return buffer
+            if id(buffer) not in made:
+                made[id(buffer)] = self._copy(buffer)
+            return made[id(buffer)]
+
+        return {module: {name: copied(b) for name, b in own.items()} for module, own in found.items()}
+
+    def _copy(self, buffer: Tensor) -> Tensor:
+        if buffer.numel() <= _SMALL or buffer.is_inference():
+            return buffer.clone()
+        known = self._known.get(id(buffer))
+        if known is None or known[0] is not buffer or known[1] != buffer._version:
+            self._known[id(buffer)] = buffer, buffer._version, buffer.clone()
+        return self._known[id(buffer)][2]
+
+
 def copies(found: Buffers) -> Buffers:
-    """Return the same buffers with copies of their tensors; what modules share, their copies share."""
-    made: dict[int, Tensor] = {}
-
-    def copied(buffer: Tensor | None) -> Tensor | None:
-        if buffer is None or is_lazy(buffer):
-            return buffer
-        return made.setdefault(id(buffer), buffer.clone())
-
-    return {module: {name: copied(b) for name, b in own.items()} for module, own in found.items()}
+    """Return the same buffers with copies of their tensors."""
+    return Copies().of(found)
 
 
 @contextmanager
@@ -55,20 +106,42 @@ def scratch(found: Buffers) -> Iterator[None]:
             module._buffers.update(original)
 
 
-@contextmanager
-def rewound(model: Any, before: Buffers) -> Iterator[None]:
-    """Let the model run on copies of the buffers it had ``before``, without those born since; afterwards on its own."""
-    now = buffers(model)
-    then = {
-        module: {
-            name: buffer if (old := before.get(module, {}).get(name)) is None or is_lazy(old) else old
-            for name, buffer in own.items()
-            if name in before.get(module, own)
+class Rewound:
+    """A context in which the model runs on copies of the buffers it had before, without those born since.
+
+    It can be entered again and again; afterwards the model has its own.
+    """
+
+    def __init__(self, model: Any, before: Buffers) -> None:
+        self._model = model
+        self._before = before
+        self._entered: list[ExitStack] = []
+
+    def __enter__(self) -> None:
+        now = buffers(self._model)
+        before = self._before
+        then = {
+            module: {
+                name: buffer if (old := before.get(module, {}).get(name)) is None or is_lazy(old) else old
+                for name, buffer in own.items()
+                if name in before.get(module, own)
+            }
+            for module, own in now.items()
         }
-        for module, own in now.items()
-    }
-    with scratch(now):
+        stack = ExitStack()
+        stack.enter_context(scratch(now))
         for module, replacement in copies(then).items():
             module._buffers.clear()
             module._buffers.update(replacement)
-        yield
+        self._entered.append(stack)
+
+    def __exit__(self, *error: object) -> None:
+        self._entered.pop().close()
+
+
+def _filled(cell: Any) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018  # raises while the name has no value
+    except ValueError:
+        return False
+    return True

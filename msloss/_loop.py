@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from msloss import _buffers
-from msloss._trees import detach, select, tensors
+from msloss._trees import detach, flattened, select, versions
 
 Feedback: TypeAlias = str | int | Callable[[Any], Any] | None
 NormStats: TypeAlias = Literal["all", "first"]
@@ -27,6 +27,14 @@ class Step(NamedTuple):
     """o_t: what it returned."""
 
 
+class Inputs(NamedTuple):
+    """What the model is given at a step."""
+
+    x: Any
+    cond: tuple[Any, ...]
+    named_cond: Mapping[str, Any]
+
+
 @dataclass(frozen=True)
 class Loop:
     """A model, and how it is applied to its own output."""
@@ -34,36 +42,35 @@ class Loop:
     model: Callable[..., Any]
     first: Any
     """x_0, which every later input has to be like."""
-    cond: tuple[Any, ...]
-    named_cond: Mapping[str, Any]
     feedback: Feedback
-    checkpoint: bool
+    checkpoint: _buffers.Copies | None
+    """If steps are checkpointed, the copies of the model's buffers before each."""
     norm_stats: NormStats
 
-    def segments(self, steps: int, truncate: int | None) -> Iterator["Segment"]:
+    def segments(self, inputs: Inputs, steps: int, truncate: int | None) -> Iterator["Segment"]:
         """Yield the steps in segments of ``truncate``; each must have been run before the next is asked for."""
-        x, length = self.first, min(truncate or steps, steps)
+        length = min(truncate or steps, steps)
         for begin in range(1, steps + 1, length):
-            indices = range(begin, min(begin + length, steps + 1))
-            segment = Segment(self, x, indices)
+            segment = Segment(self, inputs, range(begin, min(begin + length, steps + 1)))
             yield segment
-            if indices.stop <= steps:
-                x = detach(segment.next_input)
+            if segment.indices.stop <= steps:
+                inputs = inputs._replace(x=detach(segment.next_input()))
 
-    def output(self, x: Any, index: int) -> Any:
-        """Return o_t of x_{t-1}.
+    def output(self, inputs: Inputs, index: int) -> Any:
+        """Return o_t of x_{t-1} and the conditioning.
 
         Raises:
             RuntimeError: if the model modifies its input in place.
             TypeError: if the model fails on an input whose precision is not that of x_0.
         """
-        given = [(tensor, tensor._version) for tensor in tensors(x) if not tensor.is_inference()]
+        x = inputs.x
+        given = versions(flattened(x).leaves)
         discard = self.norm_stats == "first" and index > 1
         with _buffers.scratch(_buffers.running_statistics(self.model) if discard else {}):
             try:
-                output = self._checkpointed(x) if self.checkpoint else self._call(x)
+                output = self._call(inputs) if self.checkpoint is None else self._checkpointed(inputs, self.checkpoint)
             except RuntimeError as error:
-                if isinstance(x, Tensor) and isinstance(self.first, Tensor) and x.dtype != self.first.dtype:
+                if self._stumbles_over_type(x, error):
                     raise TypeError(_dtype_message(index - 1, x, self.first)) from error
                 raise
         if any(tensor._version != version for tensor, version in given):
@@ -110,46 +117,54 @@ class Loop:
             raise TypeError(_dtype_message(index, x, first))
         return x
 
-    def _call(self, x: Any) -> Any:
-        return self.model(x, *self.cond, **self.named_cond)
+    def _stumbles_over_type(self, x: Any, error: RuntimeError) -> bool:
+        """Whether a model's error is that its input has not the type of x_0, which autocast or the model may allow."""
+        if not (isinstance(x, Tensor) and isinstance(self.first, Tensor)) or x.dtype == self.first.dtype:
+            return False
+        return not torch.is_autocast_enabled(x.device.type) and "type" in str(error)
 
-    def _checkpointed(self, x: Any) -> Any:
+    def _call(self, inputs: Inputs) -> Any:
+        return self.model(inputs.x, *inputs.cond, **inputs.named_cond)
+
+    def _checkpointed(self, inputs: Inputs, copies: _buffers.Copies) -> Any:
         if not torch.is_grad_enabled():
-            return self._call(x)
+            return self._call(inputs)
         from torch.utils.checkpoint import checkpoint as recompute_in_backward  # before torch 2.7 it imports SymPy
 
-        before = _buffers.copies(_buffers.buffers(self.model))
+        before = copies.of(_buffers.buffers(self.model))
 
         def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-            return nullcontext(), _buffers.rewound(self.model, before)
+            return nullcontext(), _buffers.Rewound(self.model, before)
 
-        call = partial(self.model, **self.named_cond)
-        return recompute_in_backward(call, x, *self.cond, use_reentrant=False, context_fn=contexts)
+        call = partial(self.model, **inputs.named_cond)
+        return recompute_in_backward(call, inputs.x, *inputs.cond, use_reentrant=False, context_fn=contexts)
 
 
 class Segment:
-    """Consecutive steps that one graph runs through; iterating over it takes them, as often as it is done."""
+    """Consecutive steps that one graph runs through; iterating over it takes them.
 
-    def __init__(self, loop: Loop, x: Any, indices: range) -> None:
+    What it was given may be exchanged before it is run.
+    """
+
+    def __init__(self, loop: Loop, inputs: Inputs, indices: range) -> None:
         self.loop = loop
-        self.x = x
+        self.inputs = inputs
         self.indices = indices
-        self._last: Any = None
+        self._last: tuple[int, Any] = 0, None
 
     def __iter__(self) -> Iterator[Step]:
         """Take the steps one by one."""
-        x = self.x
+        inputs = self.inputs
         for index in self.indices:
             if index > self.indices.start:
-                x = self.loop.next_input(self._last, index - 1)
-                self._last = None  # or the step before would be kept alive while this one runs
-            self._last = self.loop.output(x, index)
-            yield Step(index, x, self._last)
+                inputs = inputs._replace(x=self.next_input())
+            self._last = index, self.loop.output(inputs, index)
+            yield Step(index, inputs.x, self._last[1])
 
-    @property
     def next_input(self) -> Any:
-        """What the last step feeds back."""
-        return self.loop.next_input(self._last, self.indices.stop - 1)
+        """Return what the last step taken feeds back."""
+        index, output = self._last
+        return self.loop.next_input(output, index)
 
 
 def mixable(one: torch.dtype, other: torch.dtype) -> bool:

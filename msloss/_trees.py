@@ -2,35 +2,58 @@
 
 import copy
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, MutableSequence, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
+import torch
 from torch import Tensor, nn
 
+Build: TypeAlias = Callable[[Sequence[Any]], Any]
 
-def mapped(value: Any, function: Callable[[Tensor], Any], *, objects: bool = True) -> Any:
-    """Return ``value`` with ``function`` applied to every tensor in it; containers are copied, as they are.
 
-    Args:
-        value: a tensor, or tuples, lists, mappings, dataclasses and other objects that hold tensors, to any depth.
-        function: applied to each tensor once, even if it is held in several places.
-        objects: whether objects that are neither containers nor dataclasses are looked into.
-    """
-    return function(value) if isinstance(value, Tensor) else _Mapping(function, objects)(value)
+class Tree(NamedTuple):
+    """What holds tensors, taken apart."""
+
+    leaves: list[Tensor]
+    """The tensors, to any depth, each once."""
+    build: Build
+    """Makes the like of it from as many others: copies the containers and objects that hold those tensors, as they
+    are, and hands over the rest itself."""
+
+
+def flattened(value: Any, wanted: Callable[[Tensor], bool] | None = None) -> Tree:
+    """Take ``value`` apart into its tensors, or those that are wanted."""
+    if isinstance(value, Tensor) and (wanted is None or wanted(value)):
+        return Tree([value], _at(0))
+    flattening = _Flattening(wanted)
+    return Tree(flattening.leaves, flattening.builder(value) or (lambda _: value))
+
+
+def together(one: Tree, other: Tree) -> Tree:
+    """Return the pair of two trees as one."""
+    if not other.leaves:
+        return Tree(one.leaves, lambda leaves: (one.build(leaves), other.build(())))
+    count, first, second = len(one.leaves), one.build, other.build
+    return Tree(one.leaves + other.leaves, lambda leaves: (first(leaves[:count]), second(leaves[count:])))
 
 
 def detach(value: Any) -> Any:
     """Return ``value`` with every tensor in it detached from the graph; containers are copied, as they are."""
-    return mapped(value, Tensor.detach)
+    leaves, build = flattened(value)
+    return build([leaf.detach() for leaf in leaves])
 
 
-def tensors(value: Any) -> list[Tensor]:
-    """Return every tensor in ``value``, each once."""
-    if isinstance(value, Tensor):
-        return [value]
-    found: list[Tensor] = []
-    mapped(value, found.append)
-    return found
+def versions(leaves: Iterable[Tensor]) -> list[tuple[Tensor, int]]:
+    """Return tensors with the number of times they were modified in place, where that is known."""
+    if torch.compiler.is_compiling():
+        return []
+    return [(leaf, leaf._version) for leaf in leaves if not leaf.is_inference()]
+
+
+def device_of(value: Any) -> torch.device:
+    """Return the device of the first tensor in ``value``; the CPU if there is none."""
+    leaves = flattened(value).leaves
+    return leaves[0].device if leaves else torch.device("cpu")
 
 
 def select(output: Any, part: str | int) -> Any:
@@ -40,8 +63,8 @@ def select(output: Any, part: str | int) -> Any:
         ValueError: if the output has no such part; the message names those it has.
     """
     if isinstance(output, Mapping):
-        if part in output:
-            return output[part]
+        if _key(output, part) in output:
+            return output[_key(output, part)]
         raise ValueError(f"feedback={part!r} but the model's output has the keys {sorted(map(str, output))}")
     if isinstance(part, int):
         if isinstance(output, (tuple, list)) and -len(output) <= part < len(output):
@@ -58,54 +81,62 @@ def select(output: Any, part: str | int) -> Any:
 def exchanged(output: Any, part: str | int, replacement: Any) -> Any:
     """Return a copy of a structured output in which one part, as `select` finds it, is another."""
     select(output, part)
-    if isinstance(output, dict):
-        return _refilled(output, [(part, replacement)])
+    if isinstance(output, MutableMapping):
+        return _refilled(output, {_key(output, part): replacement})
     if isinstance(output, Mapping):
-        return {**output, part: replacement}
+        return _as_dict(output, {part: replacement})
     if isinstance(output, tuple):
-        index = part if isinstance(part, int) else getattr(output, "_fields", ()).index(part)
-        entries = list(output)
-        entries[index] = replacement
-        return tuple.__new__(type(output), entries)
+        place = part if isinstance(part, int) else getattr(output, "_fields", ()).index(part)
+        return _with_entries(output, {place % len(output): replacement})
     if isinstance(part, int):
-        return _refilled(output, [(part, replacement)])
-    copied = copy.copy(output)
-    object.__setattr__(copied, part, replacement)
-    return copied
+        return _refilled(output, {part: replacement})
+    return _with_attributes(output, {part: replacement})
 
 
-class _Mapping:
-    """One pass over a tree; what occurs in several places is visited once."""
+def _key(output: Mapping[Any, Any], part: str | int) -> Any:
+    """Return the key of a part; the outputs of transformers, mappings with ``to_tuple``, can be counted as well."""
+    counted = isinstance(part, int) and hasattr(output, "to_tuple") and -len(output) <= part < len(output)
+    return list(output)[part] if counted and isinstance(part, int) else part
 
-    def __init__(self, function: Callable[[Tensor], Any], objects: bool) -> None:
-        self._function = function
-        self._objects = objects
-        self._done: dict[int, tuple[Any, Any]] = {}  # the original is kept, so that its id stays its own
 
-    def __call__(self, value: Any) -> Any:
-        if id(value) in self._done:
-            return self._done[id(value)][1]
-        result = self._function(value) if isinstance(value, Tensor) else self._rebuilt(value)
-        self._done[id(value)] = value, result
-        return result
+class _Flattening:
+    """One pass over a tree."""
 
-    def _rebuilt(self, value: Any) -> Any:
-        if isinstance(value, dict):
-            return _refilled(value, {key: self(entry) for key, entry in value.items()}.items())
+    def __init__(self, wanted: Callable[[Tensor], bool] | None) -> None:
+        self.leaves: list[Tensor] = []
+        self._wanted = wanted
+        self._builders: dict[int, tuple[Any, Build | None]] = {}  # what is met is kept, so that its id stays its own
+
+    def builder(self, value: Any) -> Build | None:
+        """Return what makes the like of ``value`` from other tensors; ``None`` if there are none in it."""
+        if id(value) not in self._builders:
+            self._builders[id(value)] = value, None  # what holds itself is met again on the way
+            self._builders[id(value)] = value, self._leaf(value) if isinstance(value, Tensor) else self._node(value)
+        return self._builders[id(value)][1]
+
+    def _leaf(self, tensor: Tensor) -> Build | None:
+        if self._wanted is not None and not self._wanted(tensor):
+            return None
+        self.leaves.append(tensor)
+        return _at(len(self.leaves) - 1)
+
+    def _node(self, value: Any) -> Build | None:
+        refill: Callable[[Any, Mapping[Any, Any]], Any]
+        entries: Iterable[tuple[Any, Any]]
         if isinstance(value, Mapping):
-            return {key: self(entry) for key, entry in value.items()}
-        if isinstance(value, tuple):
-            return tuple.__new__(type(value), [self(entry) for entry in value])
-        if isinstance(value, list):
-            return _refilled(value, enumerate([self(entry) for entry in value]))
-        names = _attributes(value) if self._objects or dataclasses.is_dataclass(value) else []
-        if not names:
-            return value
-        copied = copy.copy(value)
-        self._done[id(value)] = value, copied  # an object may hold itself
-        for name in names:
-            object.__setattr__(copied, name, self(getattr(value, name)))
-        return copied
+            refill, entries = _refilled if isinstance(value, MutableMapping) else _as_dict, value.items()
+        elif isinstance(value, (tuple, MutableSequence)):
+            refill, entries = _with_entries if isinstance(value, tuple) else _refilled, enumerate(value)
+        else:
+            refill, entries = _with_attributes, ((name, getattr(value, name)) for name in _attributes(value))
+        builders = [(key, found) for key, entry in entries if (found := self.builder(entry)) is not None]
+        if not builders:
+            return None
+        return lambda leaves: refill(value, {key: build(leaves) for key, build in builders})
+
+
+def _at(index: int) -> Build:
+    return lambda leaves: leaves[index]
 
 
 def _attributes(value: Any) -> list[str]:
@@ -113,11 +144,35 @@ def _attributes(value: Any) -> list[str]:
     if isinstance(value, (Tensor, nn.Module, type)) or callable(value):
         return []
     fields = [f.name for f in dataclasses.fields(value)] if dataclasses.is_dataclass(value) else []
-    return [*dict.fromkeys([*(name for name in fields if hasattr(value, name)), *getattr(value, "__dict__", ())])]
+    slots = [name for cls in type(value).__mro__ for name in _names(getattr(cls, "__slots__", ()))]
+    held = [name for name in [*fields, *slots] if name not in ("__dict__", "__weakref__") and hasattr(value, name)]
+    return [*dict.fromkeys([*held, *getattr(value, "__dict__", ())])]
 
 
-def _refilled(container: Any, entries: Any) -> Any:
+def _names(slots: str | Iterable[str]) -> Iterable[str]:
+    return (slots,) if isinstance(slots, str) else slots
+
+
+def _refilled(container: Any, entries: Mapping[Any, Any]) -> Any:
     copied = copy.copy(container)
-    for key, entry in entries:
+    for key, entry in entries.items():
         copied[key] = entry
+    return copied
+
+
+def _as_dict(mapping: Mapping[Any, Any], entries: Mapping[Any, Any]) -> Any:
+    return {**mapping, **entries}
+
+
+def _with_entries(value: tuple[Any, ...], entries: Mapping[Any, Any]) -> Any:
+    together = [entries.get(i, entry) for i, entry in enumerate(value)]
+    if hasattr(type(value), "n_sequence_fields"):  # what torch.sort returns
+        return type(value)(together)
+    return tuple.__new__(type(value), together)
+
+
+def _with_attributes(value: Any, entries: Mapping[Any, Any]) -> Any:
+    copied = copy.copy(value)
+    for name, entry in entries.items():
+        object.__setattr__(copied, name, entry)
     return copied

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from msloss._buffers import Copies
 from msloss._checks import whole_number
-from msloss._loop import Feedback, Loop, NormStats, Step, change
+from msloss._loop import Feedback, Inputs, Loop, NormStats, Segment, Step, change
 
 
 def unroll(
@@ -54,8 +55,8 @@ def unroll(
     """
     whole_number("steps", steps)
     check_unrolling(feedback, truncate, norm_stats)
-    loop = Loop(model, x, cond, named_cond, feedback, checkpoint, norm_stats)
-    return (step for segment in loop.segments(steps, truncate) for step in segment)
+    loop = Loop(model, x, feedback, Copies() if checkpoint else None, norm_stats)
+    return (step for segment in loop.segments(Inputs(x, cond, named_cond), steps, truncate) for step in segment)
 
 
 def refine(
@@ -94,12 +95,11 @@ def refine(
         raise ValueError(f"tol is {tol}; give 0 or more")
     whole_number("steps", steps)
     check_unrolling(feedback)
-    loop = Loop(model, x, cond, named_cond, feedback, checkpoint=False, norm_stats="all")
+    loop = Loop(model, x, feedback, checkpoint=None, norm_stats="all")
     with _evaluating(model), torch.no_grad():
-        for segment in loop.segments(steps, truncate=None):
-            for step in segment:
-                if tol is not None and change(loop.fed_back(step.output), step.input, step.index) <= tol:
-                    break
+        for step in Segment(loop, Inputs(x, cond, named_cond), range(1, steps + 1)):
+            if tol is not None and change(loop.fed_back(step.output), step.input, step.index) <= tol:
+                break
     return step.output
 
 

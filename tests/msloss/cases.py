@@ -128,18 +128,25 @@ class Case:
     cond: tuple[Tensor, ...] = ()
     named_cond: dict[str, Tensor] = field(default_factory=dict)
 
-    def run(self, loss: Callable[..., Any]) -> dict[str, Any]:
-        """Return value, gradients, buffers and random state after one training step, from the same beginning."""
+    def run(self, loss: Callable[..., Any], *, scale: float = 1.0, twice: bool = False) -> dict[str, Any]:
+        """Return value, gradients, buffers and random state after one training step, from the same beginning.
+
+        Gradients are those of ``scale`` times the loss, or ``twice``: of the sum of the squares of those.
+        """
         begin = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
-        self.model.zero_grad()
-        x = self.x.clone().requires_grad_()
+        x, y, *cond = (tensor.clone().requires_grad_() for tensor in (self.x, self.y, *self.cond))
+        named = {name: tensor.clone().requires_grad_() for name, tensor in self.named_cond.items()}
+        wanted = {"input": x, "target": y, **{f"cond {i}": c for i, c in enumerate(cond)}, **named}
+        wanted |= {f"grad {name}": p for name, p in self.model.named_parameters()}
         torch.manual_seed(self.seed)
-        value = loss(x, self.y, *self.cond, **self.named_cond)
-        value.backward()
+        value = scale * loss(x, y, *cond, **named)
+        grads = torch.autograd.grad(value, list(wanted.values()), allow_unused=True, create_graph=twice)
+        if twice:
+            value = sum(g.square().sum() for g in grads if g is not None)
+            grads = torch.autograd.grad(value, list(wanted.values()), allow_unused=True)
         result = {
             "value": value.detach(),
-            "input": x.grad,
-            **{f"grad {name}": p.grad for name, p in self.model.named_parameters()},
+            **dict(zip(wanted, grads, strict=True)),
             **{f"buffer {name}": b.clone() for name, b in self.model.named_buffers()},
             "random": torch.get_rng_state(),
         }

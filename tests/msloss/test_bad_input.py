@@ -82,8 +82,8 @@ def test_terms_that_change_between_steps() -> None:
 
 def test_shape_that_is_not_kept() -> None:
     with pytest.raises(ValueError, match=r"step 1 feeds back shape \(1, 3, 8, 8\) but its input had \(1, 3, 4, 4\)"):
-        MultiStepLoss(nn.Upsample(scale_factor=2), lambda o, t: o.mean())(x, y)
-    assert MultiStepLoss(nn.Upsample(scale_factor=2), lambda o, t: o.mean(), steps=1)(x, y).dim() == 0
+        MultiStepLoss(nn.Upsample(scale_factor=2), mse)(x, torch.rand(1, 3, 8, 8))
+    assert MultiStepLoss(nn.Upsample(scale_factor=2), mse, steps=1)(x, torch.rand(1, 3, 8, 8)).dim() == 0
 
 
 def test_structured_output_without_a_part_to_feed_back() -> None:
@@ -125,7 +125,7 @@ def test_refine_restores_the_mode_of_every_submodule_after_an_error() -> None:
 
 @pytest.mark.parametrize("feedback", [1.5, True, ["clean"]])
 def test_feedback_of_no_kind(feedback: Any) -> None:
-    with pytest.raises(TypeError, match="feedback is .*; give a key, an attribute's name, an index or a function"):
+    with pytest.raises(TypeError, match=r"feedback is .*; give a key, an attribute's name, an index or a function"):
         MultiStepLoss(nn.Identity(), mse, feedback=feedback)
 
 
@@ -150,3 +150,50 @@ def test_model_that_modifies_its_input_in_place(steps: int) -> None:
     late = iter([False, True])
     with pytest.raises(RuntimeError, match="the model modified its input in place at step 2"):
         refine(lambda v: v.clamp_(0.2, 0.4) if next(late) else v * 2, x.clone())
+
+
+def test_target_that_is_not_like_the_output() -> None:
+    late = iter([x, x, x.repeat(1, 2, 1, 1)])
+    grown = {"clean": x, "rest": x}
+    with pytest.raises(ValueError, match=r"the output of step 1 has shape \(1, 3, 4, 4\) but the target has"):
+        MultiStepLoss(nn.Identity(), mse)(x, y[0])
+    with pytest.raises(ValueError, match=r"the output of step 3 has shape \(1, 6, 4, 4\) but the target has"):
+        MultiStepLoss(lambda v: next(late), lambda o, t: o.mean())(x, y)
+    with pytest.raises(ValueError, match=r"the output of step 1 has shape .*; if the target holds more than the image"):
+        MultiStepLoss(lambda v: grown, lambda o, t: o["clean"].mean(), feedback="clean")(x, y[:, :1])
+    with pytest.raises(ValueError, match="the output of step 1 is on cpu but the target is on meta"):
+        MultiStepLoss(nn.Identity(), mse)(x, y.to("meta"))
+    with pytest.raises(TypeError, match=r"the output of step 1 is torch.float32 but the target is torch.float64"):
+        MultiStepLoss(nn.Identity(), mse)(x, y.double())
+
+
+def test_target_that_is_another_thing_than_the_output() -> None:
+    labels, mask = torch.zeros(1, 4, 4, dtype=torch.long), torch.ones(1, 1, 4, 4)
+
+    class Prepared:
+        def prepare(self, target: torch.Tensor) -> torch.Tensor:
+            return target[:, :3]
+
+        def __call__(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+            return mse(output, target)
+
+    both = torch.cat([y, mask], dim=1)
+    half = nn.Conv2d(3, 3, 1).bfloat16()
+    for loss, target in (
+        (MultiStepLoss(nn.Identity(), nn.functional.cross_entropy), labels),
+        (MultiStepLoss(nn.Identity(), lambda o, t: mse(o * t[1], t[0])), (y, mask)),
+        (MultiStepLoss(nn.Identity(), Prepared()), both),
+        (
+            MultiStepLoss(nn.Identity(), lambda o, t: mse(o, t[:, :3]), feedback=lambda o: o),
+            torch.cat([y, mask], dim=1),
+        ),
+        (MultiStepLoss(lambda v: half(v.bfloat16()), lambda o, t: mse(o.float(), t)), y),
+    ):
+        assert loss(x, target).isfinite()
+    waves = x.to(torch.complex64)
+    assert MultiStepLoss(nn.Identity(), lambda o, t: mse(o.abs(), t))(waves, y).isfinite()
+
+
+def test_criterion_that_is_complex() -> None:
+    with pytest.raises(TypeError, match=r"the criterion's value at step 1 is torch.complex64; return a real number"):
+        MultiStepLoss(nn.Identity(), lambda o, t: (o - t).to(torch.complex64).mean())(x, y)

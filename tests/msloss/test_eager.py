@@ -1,0 +1,878 @@
+"""Gradients taken early are those of the ordinary graph, and where they would not be, the graph is kept."""
+
+import copy
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+from torch.func import functional_call, grad, jvp, vmap
+from torch.utils.checkpoint import checkpoint
+
+from msloss import MultiStepLoss
+from msloss._memory import LiveBytes
+
+from .cases import Case, Network, assert_same, by_hand, cases, weight_lists
+
+mse = F.mse_loss
+
+
+@contextmanager
+def counted() -> Iterator[list[int]]:
+    """Count how often gradients are taken in the block, that is, before the backward pass."""
+    taken = [0]
+    original = torch.autograd.grad
+
+    def counting(*words: Any, **options: Any) -> Any:
+        taken[0] += 1
+        return original(*words, **options)
+
+    with mock.patch("torch.autograd.grad", counting):
+        yield taken
+
+
+def small(seed: int = 0, norm: str = "group", shared: bool = True) -> nn.Module:
+    torch.manual_seed(seed)
+    return Network(2, norm, dropout=0.0, shared=shared, structure="tensor").double()
+
+
+def images() -> tuple[Tensor, Tensor]:
+    torch.manual_seed(1)
+    x, y = torch.rand(2, 2, 2, 4, 5, dtype=torch.float64)
+    return x, y
+
+
+def after_backward(
+    model: nn.Module, loss: Callable[..., Tensor], *given: Tensor, scale: float = 1.0
+) -> dict[str, Tensor | None]:
+    """Return value and gradients of a training step, for the parameters and for what the loss was given."""
+    model.zero_grad()
+    given = tuple(tensor.detach().clone().requires_grad_(tensor.requires_grad) for tensor in given)
+    value = loss(*given)
+    (scale * value).backward()
+    grads = {name: None if p.grad is None else p.grad.clone() for name, p in model.named_parameters()}
+    return {"value": value.detach(), **grads, **{f"given {i}": tensor.grad for i, tensor in enumerate(given)}}
+
+
+def written_out(
+    model: Callable[..., Any],
+    criterion: Callable[..., Any],
+    steps: int = 3,
+    truncate: int | None = None,
+    read: Callable[[Any], Tensor] = lambda output: output,
+) -> Callable[..., Tensor]:
+    """Return the loop written by hand."""
+
+    def loss(x: Tensor, y: Tensor, *cond: Tensor) -> Tensor:
+        total = torch.zeros((), dtype=x.real.dtype)
+        for t in range(steps):
+            if truncate is not None and t % truncate == 0:
+                x = x.detach() if t else x
+            output = model(x, *cond)
+            total = total + criterion(output, y)
+            x = read(output)
+        return total
+
+    return loss
+
+
+@given(
+    cases(),
+    st.data(),
+    st.sampled_from([None, 1, 2]),
+    st.booleans(),
+    st.sampled_from(["all", "first"]),
+    st.floats(-2, 2),
+)
+def test_early_gradients_are_those_of_the_graph(
+    case: Case, data: st.DataObject, truncate: int | None, checkpointed: bool, norm_stats: str, scale: float
+) -> None:
+    weights = data.draw(st.none() | weight_lists(case.steps))
+    options = {
+        "weights": weights,
+        "feedback": case.feedback,
+        "truncate": truncate,
+        "checkpoint": checkpointed,
+        "norm_stats": norm_stats,
+    }
+    results = []
+    for eager in (True, False):
+        loss = MultiStepLoss(case.model, case.criterion, case.steps, eager=eager, **options)
+        results.append(case.run(loss, scale=scale))
+    assert_same(*results, tolerance=1e-12)
+
+
+@given(cases(), st.sampled_from([None, 1, 2]), st.booleans())
+def test_second_derivatives_are_those_of_the_loop_written_by_hand(
+    case: Case, truncate: int | None, checkpointed: bool
+) -> None:
+    early = MultiStepLoss(
+        case.model, case.criterion, case.steps, feedback=case.feedback, truncate=truncate, checkpoint=checkpointed
+    )
+    assert_same(case.run(early, twice=True), case.run(by_hand(case, truncate=truncate), twice=True))
+
+
+def test_early_gradients_are_taken() -> None:
+    model, (x, y) = small(), images()
+    for options, expected in (({}, 3), ({"truncate": 1}, 3), ({"truncate": 2}, 4), ({"truncate": 3}, 3)):
+        with counted() as taken:
+            MultiStepLoss(model, mse, **options)(x, y)
+        assert taken == [expected], options
+    with counted() as taken:
+        MultiStepLoss(model, mse, eager=False, truncate=1)(x, y).backward()
+    assert taken == [0]
+
+
+@pytest.mark.parametrize("truncate", [None, 1, 2])
+@pytest.mark.parametrize("checkpointed", [False, True])
+def test_memory_does_not_grow_with_the_steps(truncate: int | None, checkpointed: bool) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(*(nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.Sigmoid()) for _ in range(6)))
+    deep = nn.Sequential(*(nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.Sigmoid()) for _ in range(6)))
+    deep.requires_grad_(requires_grad=False)
+    x, y = torch.rand(2, 1, 3, 64, 64)
+
+    def peak(steps: int, eager: bool) -> int:
+        loss = MultiStepLoss(
+            model, lambda o, t: mse(deep(o), t), steps, truncate=truncate, checkpoint=checkpointed, eager=eager
+        )
+        with LiveBytes() as memory:
+            loss(x, y).backward()
+        model.zero_grad()
+        return memory.peak
+
+    image = x.nbytes
+
+    def growth(eager: bool) -> float:
+        return (peak(8, eager) - peak(4, eager)) / 4
+
+    activations = 6 * image  # of the model, and as many of the criterion
+    kept = 0 if truncate or checkpointed else activations
+    assert growth(eager=True) <= kept + (1.1 if truncate else 2.1) * image
+    assert growth(eager=False) >= (1 if checkpointed else 2) * activations
+
+
+def test_unused_branch_of_a_step_goes_with_it() -> None:
+    torch.manual_seed(0)
+    branch = nn.Sequential(*(nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.Sigmoid()) for _ in range(8)))
+    main = nn.Conv2d(3, 3, 1)
+    x, y = torch.rand(2, 1, 3, 64, 64)
+
+    def peak(steps: int) -> int:
+        model = nn.Module()
+        model.main, model.branch, model.forward = main, branch, lambda v: (main(v), branch(v))
+        loss = MultiStepLoss(model, lambda o, t: mse(o[0], t), steps, feedback=0, truncate=1)
+        with LiveBytes() as memory:
+            loss(x, y).backward()
+        return memory.peak
+
+    assert peak(3) - peak(1) <= 6 * x.nbytes
+
+
+class Reflecting(nn.Module):
+    """A model of two outputs, one of which is made from the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = small(0), small(1)
+
+    def forward(self, x: Tensor) -> dict[str, Any]:
+        reflection = self.first(x)
+        transmission = self.second(x - reflection)
+        return {"transmission": transmission, "reflection": reflection, "unused": transmission.sin(), "name": "both"}
+
+
+@pytest.mark.parametrize("truncate", [None, 1])
+def test_outputs_that_depend_on_each_other(truncate: int | None) -> None:
+    model, (x, y) = Reflecting(), images()
+
+    def criterion(output: dict[str, Tensor], target: Tensor) -> Tensor:
+        return mse(output["transmission"], target) + (output["reflection"] * output["transmission"]).mean()
+
+    loss = MultiStepLoss(model, criterion, feedback="transmission", truncate=truncate)
+    hand = written_out(model, criterion, truncate=truncate, read=lambda output: output["transmission"])
+    with counted() as taken:
+        result = after_backward(model, loss, x.requires_grad_(), y)
+    assert taken[0] >= 3
+    assert_same(result, after_backward(model, hand, x, y))
+
+
+def test_same_tensor_twice_in_an_output() -> None:
+    model, (x, y) = small(), images()
+
+    def twice(v: Tensor) -> tuple[Tensor, Tensor]:
+        output = model(v)
+        return output, output
+
+    def criterion(output: tuple[Tensor, Tensor], target: Tensor) -> Tensor:
+        return (output[0] * output[1] - target).square().mean()
+
+    hand = written_out(twice, criterion, read=lambda output: output[0])
+    result = after_backward(model, MultiStepLoss(twice, criterion, feedback=0), x, y)
+    assert_same(result, after_backward(model, hand, x, y))
+
+
+@pytest.mark.parametrize("truncate", [None, 1, 2])
+def test_gradient_reaches_input_target_conditioning_and_what_comes_before_them(truncate: int | None) -> None:
+    model, before, (x, y) = small(), small(3), images()
+    cond = torch.rand(2, 1, 4, 5, dtype=torch.float64).requires_grad_()
+    both = nn.ModuleList([model, before])
+
+    def with_encoder(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        return lambda x, y, c: loss(before(x), y.sin(), before(x)[:, :1] * c)
+
+    hand = with_encoder(written_out(model, mse, truncate=truncate))
+    with counted() as taken:
+        result = after_backward(
+            both, with_encoder(MultiStepLoss(model, mse, truncate=truncate)), x, y.requires_grad_(), cond
+        )
+    assert taken[0] >= 3
+    assert_same(result, after_backward(both, hand, x, y, cond))
+
+
+@pytest.mark.parametrize("checkpointed", [False, True])
+@pytest.mark.parametrize("truncate", [None, 1, 2])
+def test_backward_passes_add_up_and_repeat(truncate: int | None, checkpointed: bool) -> None:
+    model, (x, y) = small(), images()
+    loss = MultiStepLoss(model, mse, truncate=truncate, checkpoint=checkpointed)
+    hand = written_out(model, mse, truncate=truncate)
+
+    def accumulated(of: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        return lambda x, y: of(x[:1], y[:1]) / 2 + of(x[1:], y[1:]) / 2
+
+    assert_same(after_backward(model, accumulated(loss), x, y), after_backward(model, accumulated(hand), x, y))
+    model.zero_grad()
+    value = loss(x, y)
+    value.backward(retain_graph=True)
+    once = [p.grad.clone() for p in model.parameters()]
+    value.backward()
+    for p, single in zip(model.parameters(), once, strict=True):
+        torch.testing.assert_close(p.grad, 2 * single, rtol=1e-14, atol=0)
+    with pytest.raises(RuntimeError, match="second time"):
+        value.backward()
+
+
+def test_gradients_wait_for_the_backward_pass() -> None:
+    model, (x, y) = small(), images()
+    calls: list[str] = []
+    for name, p in model.named_parameters():
+        p.register_post_accumulate_grad_hook(lambda p, name=name: calls.append(name))
+    value = MultiStepLoss(model, mse, truncate=1)(x, y)
+    assert calls == []
+    assert all(p.grad is None for p in model.parameters())
+    value.backward()
+    assert sorted(calls) == sorted(name for name, _ in model.named_parameters())
+
+
+def test_parameters_that_are_frozen_or_get_no_gradient() -> None:
+    for truncate in (None, 1):
+        model, (x, y) = Reflecting(), images()
+        model.first.requires_grad_(requires_grad=False)
+        model.register_parameter("idle", nn.Parameter(torch.ones(1)))
+
+        def criterion(output: dict[str, Tensor], target: Tensor) -> Tensor:
+            return mse(output["transmission"], target)
+
+        MultiStepLoss(model, criterion, feedback="transmission", truncate=truncate)(x, y).backward()
+        assert model.idle.grad is None
+        assert all(p.grad is None for p in model.first.parameters())
+        assert all(p.grad is not None for p in model.second.parameters())
+    frozen = small().requires_grad_(requires_grad=False)
+    assert not MultiStepLoss(frozen, mse, truncate=1)(x, y).requires_grad
+
+
+def test_random_criterion_draws_as_ever_and_again_for_second_derivatives() -> None:
+    model, (x, y) = small(), images()
+
+    def criterion(output: Tensor, target: Tensor) -> Tensor:
+        return mse(F.dropout(output, 0.3), target)
+
+    def second(loss: Callable[..., Tensor]) -> list[Tensor]:
+        torch.manual_seed(5)
+        first = torch.autograd.grad(loss(x, y), list(model.parameters()), create_graph=True)
+        state = torch.get_rng_state()
+        result = [*torch.autograd.grad(sum(g.square().sum() for g in first), list(model.parameters())), *first]
+        assert torch.equal(torch.get_rng_state(), state)
+        return [*result, torch.rand(1)]
+
+    for truncate in (None, 1):
+        early = second(MultiStepLoss(model, criterion, truncate=truncate))
+        for got, expected in zip(early, second(written_out(model, criterion, truncate=truncate)), strict=True):
+            torch.testing.assert_close(got, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_criterion_that_cannot_be_computed_again() -> None:
+    model, (x, y) = small(), images()
+    factors = iter(range(1, 100))
+    value = MultiStepLoss(model, lambda o, t: next(factors) * mse(o, t))(x, y)
+    with pytest.raises(RuntimeError, match=r"the criterion gave .* when it was computed again .*; give eager=False"):
+        value.backward(create_graph=True)
+
+
+@pytest.mark.parametrize("truncate", [None, 1, 2])
+@pytest.mark.parametrize("kind", ["conditioning", "bare", "input", "target", "encoder", "output"])
+def test_what_is_given_may_depend_on_the_parameters_of_the_model(kind: str, truncate: int | None) -> None:
+    model, (x, y) = small(), images()
+    run: Callable[..., Tensor] = lambda v, c=None: model(v) if c is None else model(v) + c  # noqa: E731
+    token = model.middle.bias
+    given: dict[str, Callable[[], tuple[Any, ...]]] = {
+        "conditioning": lambda: (x, y, token[:2].view(1, 2, 1, 1)),
+        "bare": lambda: (x, y, model.outer.bias.sum()),
+        "input": lambda: (x + token.sum(), y),
+        "target": lambda: (x, y - token.sum()),
+        "encoder": lambda: (model.outer(model.inner(x)), y),
+        "output": lambda: (model(x), y),
+    }
+    losses = MultiStepLoss(run, mse, truncate=truncate), written_out(run, mse, truncate=truncate)
+    assert_same(*(after_backward(model, lambda of=of: of(*given[kind]())) for of in losses))
+
+
+def test_loss_inside_the_model_of_another() -> None:
+    model, (x, y) = small(), images()
+    inner = MultiStepLoss(model, mse, 2, truncate=1)
+    inner_hand = written_out(model, mse, 2, truncate=1)
+    for truncate in (None, 2):
+        outer = MultiStepLoss(lambda v: v - 0.1 * inner(v, y), mse, truncate=truncate)
+        hand = written_out(lambda v: v - 0.1 * inner_hand(v, y), mse, truncate=truncate)
+        assert_same(after_backward(model, outer, x, y), after_backward(model, hand, x, y))
+
+
+@pytest.mark.parametrize("truncate", [None, 1, 2])
+def test_model_that_marks_its_input(truncate: int | None) -> None:
+    """As models of an energy do, which descend its gradient."""
+    model, (x, y) = small(), images()
+
+    def descend(v: Tensor) -> Tensor:
+        with torch.enable_grad():
+            v.requires_grad_()
+            (gradient,) = torch.autograd.grad(model(v).square().sum(), v, create_graph=True)
+        return v - 0.1 * gradient
+
+    losses = MultiStepLoss(descend, mse, truncate=truncate), written_out(descend, mse, truncate=truncate)
+    assert_same(*(after_backward(model, loss, x, y) for loss in losses))
+
+
+@pytest.mark.parametrize("truncate", [None, 1, 2])
+def test_models_with_a_state_in_a_container(truncate: int | None) -> None:
+    model, (x, y) = small(), images()
+
+    def run(v: Tensor, state: dict[str, Any]) -> Tensor:
+        output = model(v) + state["before"]
+        state["before"] = output.detach()
+        return output
+
+    results = []
+    for loss in (MultiStepLoss(run, mse, truncate=truncate), written_out(run, mse, truncate=truncate)):
+        state: dict[str, Any] = {"before": torch.zeros_like(x)}
+        results.append(after_backward(model, lambda a, b, loss=loss, state=state: loss(a, b, state), x, y))
+        results[-1]["state"] = state["before"]
+    assert_same(*results)
+
+
+def test_containers_that_the_criterion_changes() -> None:
+    model, (x, y) = small(), images()
+    remembered: dict[str, Any] = {"image": y}
+
+    def remembering(output: dict[str, Tensor], target: dict[str, Tensor]) -> Tensor:
+        target.setdefault("features", target["image"].sin())
+        return mse(output["a"].sin(), target["features"])
+
+    def exchanging(output: dict[str, Tensor], target: Any) -> Tensor:
+        output["a"] = output["a"].clamp(0, 0.1)
+        return mse(output["a"], y)
+
+    loss = MultiStepLoss(lambda v: {"a": model(v)}, remembering, feedback="a")
+    loss(x, remembered).backward()
+    assert "features" in remembered
+    with pytest.raises(RuntimeError, match="the criterion exchanges tensors in a container that it was given"):
+        MultiStepLoss(lambda v: {"a": model(v)}, exchanging, feedback="a")(x, y)
+
+
+@pytest.mark.parametrize("options", [{}, {"truncate": 1}, {"checkpoint": True}, {"checkpoint": True, "truncate": 1}])
+def test_what_is_given_may_change_before_the_backward_pass(options: dict[str, Any]) -> None:
+    model, (x, y) = small(), images()
+    loss = MultiStepLoss(model, lambda o, t: (o - t).abs().mean(), **options)
+    expected = after_backward(model, loss, x, y.clone())
+    model.zero_grad()
+    target = y.clone()
+    value = loss(x, target)
+    target.zero_()
+    value.backward()
+    assert torch.equal(model.outer.weight.grad, expected["outer.weight"])
+    with torch.inference_mode():
+        unrecorded = y.clone()
+    assert_same(after_backward(model, lambda x, y: loss(x, unrecorded), x, y), expected)
+
+
+def test_weights_changed_before_a_second_derivative() -> None:
+    for options in ({"truncate": 1}, {}):
+        model, (x, y) = small(), images()
+        value = MultiStepLoss(model, mse, **options)(x, y)
+        with torch.no_grad():
+            model.outer.weight.mul_(1.0000001)
+        with pytest.raises(RuntimeError, match="modified"):
+            torch.autograd.grad(value, list(model.parameters()), create_graph=True)
+
+
+@pytest.mark.parametrize("wrap", [lambda m: m, lambda m: lambda v: m(v), lambda m: m.forward, functools.partial])
+@pytest.mark.parametrize("checkpointed", [False, True])
+def test_statistics_of_models_and_criteria_are_counted_once(wrap: Callable[..., Any], checkpointed: bool) -> None:
+    model, critic, (x, y) = (
+        small(norm="batch"),
+        nn.BatchNorm2d(2).double().requires_grad_(requires_grad=False),
+        images(),
+    )
+    for truncate in (None, 1):
+        before = int(model.norm.num_batches_tracked), int(critic.num_batches_tracked)
+        loss = MultiStepLoss(wrap(model), lambda o, t: mse(critic(o), t), truncate=truncate, checkpoint=checkpointed)
+        torch.autograd.grad(loss(x, y), list(model.parameters()), create_graph=True)
+        after = int(model.norm.num_batches_tracked), int(critic.num_batches_tracked)
+        assert [new - old for new, old in zip(after, before, strict=True)] == [3, 3]
+
+
+@pytest.mark.parametrize("checkpointed", [False, True])
+def test_large_buffers_are_kept_once(checkpointed: bool) -> None:
+    model = nn.Conv2d(3, 3, 1)
+    model.register_buffer("table", torch.zeros(2**18))
+    x, y = torch.rand(2, 1, 3, 16, 16)
+
+    def peak(steps: int) -> int:
+        with LiveBytes() as memory:
+            MultiStepLoss(model, mse, steps, truncate=1, checkpoint=checkpointed)(x, y).backward()
+        return memory.peak
+
+    assert peak(6) <= 1.05 * peak(2)
+
+
+@pytest.mark.parametrize("options", [{}, {"truncate": 1}, {"checkpoint": True}])
+def test_nothing_waits_for_the_device(options: dict[str, Any]) -> None:
+    """On the meta device there are no numbers, so that looking at one is an error."""
+    model, (x, y) = small(norm="batch").to("meta"), (v.to("meta") for v in images())
+    losses = MultiStepLoss(model, lambda o, t: {"a": mse(o, t), "b": o.mean()}, **options)(x, y, details=True)
+    losses.total.backward()
+    assert losses.improvement.shape == (2,)
+    assert model.outer.weight.grad.is_meta
+    assert MultiStepLoss(model, mse, **options).rehearse(x, y).peak_bytes > 0
+
+
+# where taking gradients early would not be exact, the graph is kept
+
+
+class Learned(nn.Module):
+    """A criterion with weights of its own."""
+
+    def __init__(self, trainable: bool) -> None:
+        super().__init__()
+        torch.manual_seed(2)
+        self.features = nn.Conv2d(2, 4, 3).double().requires_grad_(requires_grad=trainable)
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        return mse(self.features(output), self.features(target))
+
+
+def decayed(model: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda o, t: mse(o, t) + 0.1 * sum(p.square().sum() for p in model.parameters())
+
+
+def clamped(output: Tensor, target: Tensor) -> Tensor:
+    return mse(output.clamp_(0.0, 0.2), target)
+
+
+def test_criterion_that_leads_elsewhere_than_to_the_output() -> None:
+    (x, y) = images()
+    for make in (lambda model: Learned(trainable=True), decayed, lambda model: clamped):
+        model = small()
+        criterion = make(model)
+        parts = nn.ModuleList([model, *([criterion] if isinstance(criterion, nn.Module) else [])])
+        with counted() as taken:
+            result = after_backward(parts, MultiStepLoss(model, criterion), x, y)
+        assert taken == [0]
+        assert_same(result, after_backward(parts, written_out(model, criterion), x, y))
+    frozen = Learned(trainable=False)
+    with counted() as taken:
+        after_backward(model, MultiStepLoss(model, frozen), x, y)
+    assert taken == [3]
+
+
+def test_criterion_that_compares_with_the_step_before() -> None:
+    """It may keep outputs with their graph, but nothing that it has computed from them."""
+
+    class Steady:
+        def __init__(self, keep: Callable[[Tensor, Tensor], Tensor]) -> None:
+            self.keep = keep
+            self.before: Tensor | None = None
+
+        def __call__(self, output: Tensor, target: Tensor) -> Tensor:
+            own = mse(output, target)
+            value = own if self.before is None else own + (own + output.mean() - self.before.mean()).square()
+            self.before = self.keep(output, own)
+            return value
+
+    model, (x, y) = small(), images()
+    for keep in (lambda output, own: output, lambda output, own: own.detach()):
+        for truncate in (None, 2):
+            if truncate and keep(x.requires_grad_(), x).requires_grad:
+                continue
+            result = after_backward(model, MultiStepLoss(model, Steady(keep), truncate=truncate), x, y)
+            assert_same(result, after_backward(model, written_out(model, Steady(keep), truncate=truncate), x, y))
+    with pytest.raises(RuntimeError, match=r"the criterion uses what it computed at an earlier step .* eager=False"):
+        MultiStepLoss(model, Steady(lambda output, own: own))(x, y)
+    kept = MultiStepLoss(model, Steady(lambda output, own: own), eager=False)
+    expected = after_backward(model, written_out(model, Steady(lambda output, own: own)), x, y)
+    assert_same(after_backward(model, kept, x, y), expected)
+
+
+def test_model_that_remembers_across_a_cut() -> None:
+    class Remembering(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = small()
+            self.state: Any = 0.0
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.state = self.inner(x + self.state)
+            return self.state.sin()
+
+    def carrying(v: Tensor, state: dict[str, Any]) -> Tensor:
+        state["before"] = model.inner(v) + state["before"]
+        return state["before"]
+
+    model, (x, y) = Remembering(), images()
+    with pytest.raises(RuntimeError, match=r"the model exchanges tensors in a container .* eager=False"):
+        MultiStepLoss(carrying, mse, truncate=1)(x, y, {"before": 0.0})
+    with pytest.raises(RuntimeError, match=r"the model uses what it computed at an earlier step .* eager=False"):
+        MultiStepLoss(model, mse, truncate=1)(x, y)
+    model.state = 0.0
+    result = after_backward(model, MultiStepLoss(model, mse, truncate=1, eager=False), x, y)
+    model.state = 0.0
+    assert_same(result, after_backward(model, written_out(model, mse, truncate=1), x, y))
+
+
+class Holding(nn.Module):
+    """A module that is called as a function says."""
+
+    def __init__(self, model: nn.Module, function: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self.model, self.function = model, [function]
+
+    def forward(self, *given: Tensor) -> Tensor:
+        return self.function[0](*given)
+
+
+def test_parameters_computed_outside() -> None:
+    model, (x, y) = small(shared=False), images()
+    scale = torch.tensor(1.5, dtype=torch.float64)
+
+    def outside(loss: nn.Module, prefix: str) -> Callable[..., Tensor]:
+        def value(x: Tensor, y: Tensor, s: Tensor) -> Tensor:
+            made = {prefix + name: (p * s).sin() for name, p in model.named_parameters()}
+            return functional_call(loss, made, (x, y))
+
+        return value
+
+    for truncate in (1, None):
+        hand = Holding(model, written_out(model, mse, truncate=truncate))
+        loss = MultiStepLoss(model, mse, truncate=truncate)
+        result = after_backward(model, outside(loss, "model."), x, y, scale.requires_grad_())
+        assert_same(result, after_backward(model, outside(hand, "model."), x, y, scale))
+
+
+def test_hooks_see_one_gradient() -> None:
+    def hooked() -> tuple[nn.Module, list[Tensor]]:
+        model, seen = small(), []
+        model.outer.weight.register_hook(lambda g: seen.append(g.clone()) or g.clamp(-1e-3, 1e-3))
+        return model, seen
+
+    x, y = images()
+    for truncate in (None, 1):
+        (early, seen), (hand, expected) = hooked(), hooked()
+        result = after_backward(early, MultiStepLoss(early, mse, truncate=truncate), x, y)
+        assert_same(result, after_backward(hand, written_out(hand, mse, truncate=truncate), x, y))
+        assert len(seen) == len(expected) == 1
+        torch.testing.assert_close(seen[0], expected[0])
+
+
+def clamped_backward(module: nn.Module, kind: str) -> None:
+    """Limit the gradients inside a model, as a hook of the given kind does it."""
+
+    def limit(grad: Tensor) -> Tensor:
+        return grad.clamp(-1e-2, 1e-2)
+
+    def limit_all(module: nn.Module, *grads: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return tuple(map(limit, grads[0]))
+
+    def watch_output(module: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> None:
+        output.register_hook(limit)
+
+    def watch_input(module: nn.Module, given: tuple[Tensor, ...]) -> None:
+        given[0].register_hook(limit)
+
+    hooks = {
+        "forward": watch_output,
+        "forward_pre": watch_input,
+        "full_backward": limit_all,
+        "full_backward_pre": limit_all,
+    }
+    getattr(module, f"register_{kind}_hook")(hooks[kind])
+
+
+@pytest.mark.parametrize("kind", ["forward", "forward_pre", "full_backward", "full_backward_pre"])
+def test_module_hooks_see_the_gradients_of_the_backward_pass(kind: str) -> None:
+    x, y = images()
+    early, hand = small(), small()
+    for model in (early, hand):
+        clamped_backward(model.norm, kind)
+    result = after_backward(early, MultiStepLoss(early, mse, truncate=1), x, y, scale=1e3)
+    assert_same(result, after_backward(hand, written_out(hand, mse, truncate=1), x, y, scale=1e3))
+
+
+@pytest.mark.parametrize("wrap", [lambda m: lambda v: m(v), lambda m: m.forward, functools.partial])
+def test_hooks_are_found_in_functions_and_in_the_criterion(wrap: Callable[[nn.Module], Any]) -> None:
+    x, y = images()
+    results = []
+    for make in (MultiStepLoss, written_out):
+        model, critic = small(), small(5).requires_grad_(requires_grad=False)
+        for module in (model, critic):
+            clamped_backward(module.norm, "forward")
+        judge = wrap(critic)
+        loss = make(wrap(model), lambda o, t, judge=judge: mse(judge(o), t), truncate=1)
+        both = nn.ModuleList([model, critic])
+        results.append(after_backward(both, loss, x, y, scale=1e3))
+    assert_same(*results)
+
+
+def test_hooks_of_all_modules_do_too() -> None:
+    model, (x, y) = small(), images()
+    handle = nn.modules.module.register_module_full_backward_hook(lambda module, *grads: None)
+    try:
+        with counted() as taken:
+            MultiStepLoss(model, mse, truncate=2)(x, y)
+    finally:
+        handle.remove()
+    assert taken == [0]
+
+
+def test_spectral_and_weight_norm_of_either_kind_do_not() -> None:
+    x, y = images()
+    for wrap in (
+        nn.utils.spectral_norm,
+        nn.utils.parametrizations.spectral_norm,
+        nn.utils.parametrizations.weight_norm,
+    ):
+        model = small()
+        model.inner = wrap(model.inner)
+        twin = copy.deepcopy(model)
+        with counted() as taken:
+            result = after_backward(model, MultiStepLoss(model, mse, truncate=1), x, y)
+        assert taken == [3]
+        assert_same(result, after_backward(twin, written_out(twin, mse, truncate=1), x, y))
+
+
+class Hiding(torch.autograd.Function):
+    """A function that computes a layer again in its backward pass, and accumulates into its weights by itself."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, layer: nn.Module) -> Tensor:
+        ctx.layer = layer
+        ctx.save_for_backward(x)
+        return layer(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        (x,) = ctx.saved_tensors
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            ctx.layer(x).backward(grad)
+        return x.grad, None
+
+
+def test_functions_that_accumulate_by_themselves() -> None:
+    class Reversible(nn.Module):
+        def __init__(self, inner: nn.Module, run: Callable[..., Tensor]) -> None:
+            super().__init__()
+            self.inner, self.last, self.run = inner, nn.Conv2d(2, 2, 1).double(), run
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.run(self.inner, self.last(x))
+
+    def recomputed(inner: nn.Module, x: Tensor) -> Tensor:
+        return checkpoint(inner, x, use_reentrant=True)
+
+    x, y = images()
+    for model in (
+        Reversible(small(), lambda inner, x: Hiding.apply(x, inner)),
+        Reversible(small(), recomputed),
+        Reversible(nn.Tanh(), recomputed),
+    ):
+        with counted() as taken:
+            result = after_backward(model, MultiStepLoss(model, mse, truncate=1), x, y)
+        assert taken == [0]
+        assert_same(result, after_backward(model, written_out(model, mse, truncate=1), x, y))
+
+
+class Limiting(torch.autograd.Function):
+    """A function whose backward pass is not linear."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return grad.clamp(-1e-3, 1e-3)
+
+
+@pytest.mark.parametrize("truncate", [None, 1, 2])
+@pytest.mark.parametrize("where", ["model", "criterion", "criterion that hides weights"])
+def test_functions_of_the_user_see_the_gradients_of_the_backward_pass(where: str, truncate: int | None) -> None:
+    model, (x, y) = small(), images()
+    hidden = small(4)
+    run: Callable[[Tensor], Tensor] = (lambda v: Limiting.apply(model(v))) if where == "model" else model
+    criterion = {
+        "model": mse,
+        "criterion": lambda o, t: mse(Limiting.apply(o), t),
+        "criterion that hides weights": lambda o, t: mse(Hiding.apply(o, hidden), t),
+    }[where]
+    both = nn.ModuleList([model, hidden])
+    result = after_backward(both, MultiStepLoss(run, criterion, truncate=truncate), x, y, scale=0.1)
+    assert_same(result, after_backward(both, written_out(run, criterion, truncate=truncate), x, y, scale=0.1))
+
+
+def test_float16_waits_for_its_scaler() -> None:
+    """A gradient taken before the loss is scaled would be lost: 1e-8 is nothing in float16."""
+    model = nn.Conv2d(1, 1, 1, bias=False)
+    x, y = torch.rand(2, 1, 1, 4, 4)
+
+    def criterion(output: Tensor, target: Tensor) -> Tensor:
+        return 1e-8 * (output.half() * target.half()).float().sum()
+
+    with counted() as taken:
+        result = after_backward(model, MultiStepLoss(model, criterion), x, y, scale=2.0**16)
+    assert taken == [0]
+    assert result["weight"].abs() > 1e-4
+    for truncate, inside in ((1, 0), (None, 3)):
+        half = nn.Sequential(model)
+        half.forward = lambda x: model(x).half().float()
+        with counted() as taken:
+            MultiStepLoss(half, mse, truncate=truncate)(x, y)
+        assert taken == [inside]
+    with counted() as taken, torch.autocast("cpu", dtype=torch.float16):
+        MultiStepLoss(model, mse)(x, y)
+    assert taken == [0]
+
+
+@pytest.mark.parametrize("truncate", [None, 1, 2])
+def test_autocast(truncate: int | None) -> None:
+    model, (x, y) = small().float(), (v.float() for v in images())
+    x, y = x.contiguous(), y.contiguous()
+    hand = written_out(model, lambda o, t: mse(o.float(), t), truncate=truncate)
+    loss = MultiStepLoss(model, lambda o, t: mse(o.float(), t), truncate=truncate)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        with counted() as taken:
+            result = after_backward(model, loss, x, y)
+        again = after_backward(model, loss, x, y)  # with the casts that autocast has kept
+    assert taken == [{None: 3, 1: 3, 2: 4}[truncate]]
+    assert_same(again, result, tolerance=0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert_same(result, after_backward(model, hand, x, y), tolerance=2e-2)
+
+
+@pytest.mark.parametrize("truncate", [None, 1])
+def test_second_derivatives_are_computed_under_the_autocast_of_then(truncate: int | None) -> None:
+    model, (x, y) = small().float(), (v.float() for v in images())
+    seen: list[tuple[bool, torch.dtype]] = []
+
+    def criterion(output: Tensor, target: Tensor) -> Tensor:
+        seen.append((torch.is_autocast_enabled("cpu"), output.dtype))
+        return mse(output.float(), target)
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        value = MultiStepLoss(model, criterion, truncate=truncate)(x, y)
+    torch.autograd.grad(value, list(model.parameters()), create_graph=True)
+    assert seen == [(True, torch.bfloat16)] * 6
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")  # torch's own
+@pytest.mark.parametrize("truncate", [None, 1])
+def test_function_transforms(truncate: int | None) -> None:
+    model, (x, y) = small(), images()
+    loss, hand = MultiStepLoss(model, mse, truncate=truncate), written_out(model, mse, truncate=truncate)
+    params = dict(model.named_parameters())
+
+    def of(which: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        holder = Holding(model, which)
+        return lambda p, x, y: functional_call(holder, {f"model.{name}": v for name, v in p.items()}, (x, y))
+
+    for expected, got in zip(grad(of(hand))(params, x, y).values(), grad(of(loss))(params, x, y).values(), strict=True):
+        torch.testing.assert_close(got, expected)
+    per_image = [
+        vmap(grad(of(which)), in_dims=(None, 0, 0))(params, x[:, None], y[:, None])["outer.weight"]
+        for which in (loss, hand)
+    ]
+    torch.testing.assert_close(*per_image)
+    tangents = [jvp(lambda v, which=which: which(v, y), (x,), (y,))[1] for which in (loss, hand)]
+    torch.testing.assert_close(*tangents)
+    with forward_ad.dual_level():
+        dual = [forward_ad.unpack_dual(which(forward_ad.make_dual(x, y), y)).tangent for which in (loss, hand)]
+    torch.testing.assert_close(*dual)
+    hessians = [torch.autograd.functional.hessian(lambda v, w=which: w(v, y[:1]), x[:1]) for which in (loss, hand)]
+    torch.testing.assert_close(*hessians)
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+@pytest.mark.parametrize("truncate", [None, 1])
+def test_loss_inside_a_checkpoint(reentrant: bool, truncate: int | None) -> None:
+    model, (x, y) = small(norm="batch"), images()
+
+    def inside(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        return lambda x, y: checkpoint(loss, x, y, use_reentrant=reentrant)
+
+    early = inside(MultiStepLoss(model, mse, truncate=truncate))
+    hand = inside(written_out(model, mse, truncate=truncate))
+    x.requires_grad_()
+    assert_same(after_backward(model, early, x, y), after_backward(model, hand, x, y))
+
+
+def test_complex_numbers() -> None:
+    torch.manual_seed(0)
+    weight = nn.Parameter(torch.randn(3, 3, dtype=torch.complex128))
+    model = nn.Module()
+    model.weight, model.forward = weight, lambda x: torch.tanh(x @ model.weight)
+    x, y = torch.randn(2, 4, 3, dtype=torch.complex128)
+
+    def criterion(output: Tensor, target: Tensor) -> Tensor:
+        return (output - target).abs().square().mean()
+
+    for truncate in (None, 1):
+        result = after_backward(model, MultiStepLoss(model, criterion, truncate=truncate), x.requires_grad_(), y)
+        assert_same(result, after_backward(model, written_out(model, criterion, truncate=truncate), x, y))
+
+
+def test_memory_is_let_go_by_the_backward_pass_though_the_loss_is_kept() -> None:
+    torch.manual_seed(0)
+    model = nn.Conv2d(3, 3, 3, padding=1)
+
+    class Featured:
+        def prepare(self, target: Tensor) -> Mapping[str, Tensor]:
+            return {"image": target, "features": target.repeat(1, 20, 1, 1)}
+
+        def __call__(self, output: Tensor, target: Mapping[str, Tensor]) -> Tensor:
+            return mse(output.repeat(1, 20, 1, 1), target["features"])
+
+    x, y = torch.rand(2, 1, 3, 64, 64)
+    for options in ({}, {"truncate": 1}, {"checkpoint": True}):
+        loss = MultiStepLoss(model, Featured(), **options)
+        with LiveBytes() as memory:
+            value = loss(x, y)
+            value.backward()
+            model.zero_grad()
+        assert memory.live <= 4 * x.nbytes, options
+        assert value.requires_grad
