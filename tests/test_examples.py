@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from .msloss_sirr.conftest import save, smooth
@@ -12,9 +13,9 @@ from .msloss_sirr.conftest import save, smooth
 ROOT = Path(__file__).parent.parent
 
 
-def run(*words: object, ok: bool = True) -> str:
-    command = [sys.executable, "-W", "error::UserWarning", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+def run(*words: object, ok: bool = True, cwd: Path = ROOT, warnings: str = "error::UserWarning") -> str:
+    command = [sys.executable, "-W", warnings, *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd)
     assert (done.returncode == 0) == ok, done.stderr
     return done.stdout if ok else done.stderr
 
@@ -25,6 +26,20 @@ def test_demo_measures_and_draws(tmp_path: Path) -> None:
         assert re.search(rf"{name}: PSNR \d+\.\d\d -> \d+\.\d\d dB, SSIM 0\.\d{{4}} -> 0\.\d{{4}}", said)
     with Image.open(tmp_path / "new" / "demo.png") as picture:
         assert picture.size == (4 * 3 * 160, 3 * 160 + 44)
+
+
+@pytest.mark.parametrize("recipe", ["plain", "accelerate", "lightning"])
+def test_recipes_train_and_measure(recipe: str, tmp_path: Path) -> None:
+    script = ROOT / "examples" / f"denoise_{recipe}.py"
+    assert len(script.read_text().splitlines()) < 60
+    words = {"plain": ["--plot", tmp_path / "losses.png"], "accelerate": ["--cpu"], "lightning": []}[recipe]
+    warnings = "ignore" if recipe == "lightning" else "error::UserWarning"  # it warns of few workers and batches
+    said = run(script, "--epochs", 2, "--pictures", 32, *words, cwd=tmp_path, warnings=warnings)
+    for steps in range(4):
+        assert re.search(rf"PSNR after {steps} steps\D+\d\d\.\d", said)
+    if recipe == "plain":
+        assert "3 steps on" in said
+        assert (tmp_path / "losses.png").exists()
 
 
 def test_sirr_train_trains(tmp_path: Path) -> None:
