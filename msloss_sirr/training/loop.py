@@ -10,7 +10,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from torch.utils.data import DataLoader
 
-from msloss import MultiStepLoss, OnPlateau, Schedule, StepLosses
+from msloss import MultiStepLoss, OnPlateau, Rehearsal, Schedule, StepLosses
 from msloss_sirr.data.batches import Recipe, compose
 from msloss_sirr.data.draws import Draws, collate
 from msloss_sirr.data.folders import Pairs, pair_folder, photo_folder
@@ -113,6 +113,8 @@ class _Training:
             self.folder.begin(self.config)
         batches = len(self.loader)
         with TrainingProgress(self.config.epochs * batches, first * batches, enabled=main) as progress:
+            if self.schedule.steps < self.config.steps:
+                progress.note(str(self._rehearse()))
             for epoch in range(first, self.config.epochs):
                 result = self._epoch(epoch, progress)
                 best = self.best is None or result.psnr > self.best.after.psnr
@@ -120,6 +122,15 @@ class _Training:
                 progress.epoch(result, best=best)
         assert self.best is not None  # noqa: S101  # there is at least one epoch, and the first is the best so far
         return self.best
+
+    def _rehearse(self) -> Rehearsal:
+        """Run one batch with all the steps that the schedule may come to, so that memory runs out now if it will."""
+        with torch.random.fork_rng([]):  # the loader draws a seed for its processes
+            batch = compose(next(iter(self.loader)), self.recipe)
+        loss = self.accelerator.unwrap_model(self.loss)
+        self.loss.train()
+        rehearsal: Rehearsal = loss.rehearse(batch.ambient.contiguous(memory_format=torch.channels_last), batch.target)
+        return rehearsal
 
     def _epoch(self, epoch: int, progress: TrainingProgress) -> Epoch:
         start, steps = time.perf_counter(), self.schedule.steps

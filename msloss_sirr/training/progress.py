@@ -39,6 +39,10 @@ class TrainingProgress:
     ) -> None:
         self._progress.stop()
 
+    def note(self, line: str) -> None:
+        """Print a line."""
+        self._console.print(line, highlight=False)
+
     def batch(self, epoch: int) -> None:
         """Count a batch of an epoch."""
         self._progress.update(self._task, advance=1, description=f"epoch {epoch}")
