@@ -6,6 +6,7 @@ differentiated itself, the part is computed again, with its graph.
 
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -102,9 +103,10 @@ class Early:
             return None
         released = torch.empty(0)  # autograd lets it go with the gradients, when the backward pass is done
         again = _Again(self._part, self._parts, len(self._sources), released)
-        result: Tensor = _Deferred.apply(
-            again, len(self._sources), self._value, *self._sources, *self._gradients, released
-        )
+        with _saved_as_they_are():
+            result: Tensor = _Deferred.apply(
+                again, len(self._sources), self._value, *self._sources, *self._gradients, released
+            )
         return result
 
     def _exact(self, found: Reach, outside: Reach | None) -> bool:
@@ -188,6 +190,8 @@ class _Again:
 
     def __call__(self) -> list[Tensor | None]:
         """Return a gradient for every source."""
+        if not self._parts:
+            raise RuntimeError(f"{self._name} cannot be differentiated twice: a backward pass has let its parts go")
         totals: list[Tensor | None] = [None] * self._sources
         for part in self._parts:
             if any(tensor._version != version for tensor, version in part.versions):
@@ -232,6 +236,17 @@ class _Deferred(torch.autograd.Function):
             gradients = ctx.again()
         scaled = [None if gradient is None else grad.to(gradient.device) * gradient for gradient in gradients]
         return None, None, None, *scaled, *[None] * (ctx.count + 1)
+
+
+def _saved_as_they_are() -> AbstractContextManager[Any]:
+    """Keep hooks that save copies in other places from doing so: what marks the end must live as long as the graph."""
+    if not torch._C._autograd._saved_tensors_hooks_is_enabled():  # type: ignore[attr-defined]
+        return nullcontext()
+    return torch.autograd.graph.saved_tensors_hooks(_itself, _itself)
+
+
+def _itself(tensor: Any) -> Any:
+    return tensor
 
 
 def _differentiable(tensor: Tensor) -> bool:

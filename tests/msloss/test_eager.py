@@ -786,6 +786,20 @@ def test_autocast(truncate: int | None) -> None:
 
 
 @pytest.mark.parametrize("truncate", [None, 1])
+def test_second_derivatives_of_what_hooks_have_saved_elsewhere(truncate: int | None) -> None:
+    model, (x, y) = small(), images()
+
+    def second(eager: bool) -> list[Tensor]:
+        with torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor.clone(), lambda saved: saved):
+            value = MultiStepLoss(model, mse, truncate=truncate, eager=eager)(x, y)
+        first = torch.autograd.grad(value, list(model.parameters()), create_graph=True)
+        return list(torch.autograd.grad(sum(g.square().sum() for g in first), list(model.parameters())))
+
+    for got, expected in zip(second(eager=True), second(eager=False), strict=True):
+        torch.testing.assert_close(got, expected)
+
+
+@pytest.mark.parametrize("truncate", [None, 1])
 def test_second_derivatives_are_computed_under_the_autocast_of_then(truncate: int | None) -> None:
     model, (x, y) = small().float(), (v.float() for v in images())
     seen: list[tuple[bool, torch.dtype]] = []
