@@ -2,11 +2,15 @@
 
 import copy
 import dataclasses
+import functools
+import types
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, MutableSequence, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
+
+_FUNCTIONS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, functools.partial)
 
 Build: TypeAlias = Callable[[Sequence[Any]], Any]
 
@@ -141,12 +145,18 @@ def _at(index: int) -> Build:
 
 def _attributes(value: Any) -> list[str]:
     """Return the names under which an object holds values of its own; none for tensors, modules, functions, classes."""
-    if isinstance(value, (Tensor, nn.Module, type)) or callable(value):
+    if isinstance(value, (Tensor, nn.Module, type, *_FUNCTIONS)):
         return []
     fields = [f.name for f in dataclasses.fields(value)] if dataclasses.is_dataclass(value) else []
-    slots = [name for cls in type(value).__mro__ for name in _names(getattr(cls, "__slots__", ()))]
+    slots = [_inside(cls, name) for cls in type(value).__mro__ for name in _names(getattr(cls, "__slots__", ()))]
     held = [name for name in [*fields, *slots] if name not in ("__dict__", "__weakref__") and hasattr(value, name)]
     return [*dict.fromkeys([*held, *getattr(value, "__dict__", ())])]
+
+
+def _inside(cls: type, name: str) -> str:
+    """Return the name that Python gives to a private slot."""
+    private = name.startswith("__") and not name.endswith("__")
+    return f"_{cls.__name__.lstrip('_')}{name}" if private else name
 
 
 def _names(slots: str | Iterable[str]) -> Iterable[str]:

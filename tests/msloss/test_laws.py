@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from collections import UserDict, deque
 from collections.abc import Callable
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
@@ -281,10 +282,37 @@ class Dictionary(dict[str, Tensor]):
     pass
 
 
+class Called:
+    """An output that can be called."""
+
+    def __init__(self, image: Tensor) -> None:
+        self.image = image / 2
+
+    def __call__(self) -> Tensor:
+        return self.image
+
+
+class Slotted:
+    """An output without a dictionary, and with a private name."""
+
+    __slots__ = ("__image",)
+
+    def __init__(self, image: Tensor) -> None:
+        self.__image = image / 2
+
+    def image(self) -> Tensor:
+        return self.__image
+
+
 @pytest.mark.parametrize(
     ("wrap", "feedback", "read"),
     [
         (Halved, "image", lambda o: o.image),
+        (Called, lambda o: o(), lambda o: o()),
+        (Slotted, lambda o: o.image(), lambda o: o.image()),
+        (lambda y: UserDict(image=y / 2), "image", lambda o: o["image"]),
+        (lambda y: torch.sort(y / 2), "values", lambda o: o.values),
+        (lambda y: deque([y / 2]), lambda o: o[0], lambda o: o[0]),
         (lambda y: SimpleNamespace(image=y / 2), "image", lambda o: o.image),
         (lambda y: Dictionary(image=y / 2), "image", lambda o: o["image"]),
         (lambda y: MappingProxyType({"image": y / 2}), "image", lambda o: o["image"]),
