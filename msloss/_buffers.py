@@ -12,16 +12,13 @@ from torch.nn.parameter import is_lazy
 
 Buffers: TypeAlias = dict[nn.Module, dict[str, Tensor | None]]
 
-_SMALL = 2**14
-"""Numbers in a buffer that is always copied: kernels such as batch normalisation's write to theirs uncounted."""
-
 
 def modules(*models: Any) -> list[nn.Module]:
     """Return the modules of models, which may be functions around modules: methods, partials, closures, objects."""
     found: dict[int, nn.Module] = {}
     pending, seen = list(models), set[int]()
     while pending:
-        value = pending.pop(0)
+        value = pending.pop()
         if id(value) in seen:
             continue
         seen.add(id(value))
@@ -55,37 +52,22 @@ def running_statistics(model: Any) -> Buffers:
     }
 
 
-class Copies:
-    """Copies of buffers at one time and another; what has not changed in between, they share."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, tuple[Tensor, int, Tensor]] = {}
-
-    def of(self, found: Buffers) -> Buffers:
-        """Return the buffers with copies of their tensors; what modules share, their copies share."""
-        made: dict[int, Tensor] = {}
-
-        def copied(buffer: Tensor | None) -> Tensor | None:
-            if buffer is None or is_lazy(buffer):
-                return buffer
-            if id(buffer) not in made:
-                made[id(buffer)] = self._copy(buffer)
-            return made[id(buffer)]
-
-        return {module: {name: copied(b) for name, b in own.items()} for module, own in found.items()}
-
-    def _copy(self, buffer: Tensor) -> Tensor:
-        if buffer.numel() <= _SMALL or buffer.is_inference():
-            return buffer.clone()
-        known = self._known.get(id(buffer))
-        if known is None or known[0] is not buffer or known[1] != buffer._version:
-            self._known[id(buffer)] = buffer, buffer._version, buffer.clone()
-        return self._known[id(buffer)][2]
-
-
 def copies(found: Buffers) -> Buffers:
-    """Return the same buffers with copies of their tensors."""
-    return Copies().of(found)
+    """Return the same buffers with copies of their tensors; what modules share, their copies share.
+
+    All are copied, however large: writing through ``.data``, as codebooks do, or inside a kernel, as batch
+    normalisation does, is counted nowhere.
+    """
+    made: dict[int, Tensor] = {}
+
+    def copied(buffer: Tensor | None) -> Tensor | None:
+        if buffer is None or is_lazy(buffer):
+            return buffer
+        if id(buffer) not in made:
+            made[id(buffer)] = buffer.clone()
+        return made[id(buffer)]
+
+    return {module: {name: copied(b) for name, b in own.items()} for module, own in found.items()}
 
 
 @contextmanager

@@ -43,8 +43,7 @@ class Loop:
     first: Any
     """x_0, which every later input has to be like."""
     feedback: Feedback
-    checkpoint: _buffers.Copies | None
-    """If steps are checkpointed, the copies of the model's buffers before each."""
+    checkpoint: bool
     norm_stats: NormStats
 
     def segments(self, inputs: Inputs, steps: int, truncate: int | None) -> Iterator["Segment"]:
@@ -68,7 +67,7 @@ class Loop:
         discard = self.norm_stats == "first" and index > 1
         with _buffers.scratch(_buffers.running_statistics(self.model) if discard else {}):
             try:
-                output = self._call(inputs) if self.checkpoint is None else self._checkpointed(inputs, self.checkpoint)
+                output = self._checkpointed(inputs) if self.checkpoint else self._call(inputs)
             except RuntimeError as error:
                 if self._stumbles_over_type(x, error):
                     raise TypeError(_dtype_message(index - 1, x, self.first)) from error
@@ -126,12 +125,12 @@ class Loop:
     def _call(self, inputs: Inputs) -> Any:
         return self.model(inputs.x, *inputs.cond, **inputs.named_cond)
 
-    def _checkpointed(self, inputs: Inputs, copies: _buffers.Copies) -> Any:
+    def _checkpointed(self, inputs: Inputs) -> Any:
         if not torch.is_grad_enabled():
             return self._call(inputs)
         from torch.utils.checkpoint import checkpoint as recompute_in_backward  # before torch 2.7 it imports SymPy
 
-        before = copies.of(_buffers.buffers(self.model))
+        before = _buffers.copies(_buffers.buffers(self.model))
 
         def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
             return nullcontext(), _buffers.Rewound(self.model, before)

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from msloss._buffers import Copies
 from msloss._checks import whole_number
 from msloss._criterion import Criterion, StepLosses, StepWeights, Verdicts, check_comparable, plus
 from msloss._diagnosis import Diagnosis, Identity, as_output
@@ -230,7 +229,7 @@ class MultiStepLoss(nn.Module):
         )
 
     def _loop(self, x: Any) -> Loop:
-        return Loop(self.model, x, self.feedback, Copies() if self.checkpoint else None, self.norm_stats)
+        return Loop(self.model, x, self.feedback, self.checkpoint, self.norm_stats)
 
     def _weights_now(self, running: int) -> StepWeights:
         """Return the weights of the terms for every step that runs."""

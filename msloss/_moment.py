@@ -27,11 +27,10 @@ class Surroundings:
         ]
         self._random = _random_source(device)
         self._modules = () if model is None else tuple(_buffers.modules(model))
-        self._copies = _buffers.Copies()
 
     def now(self) -> "Moment":
         """Return the present moment: random state, and copies of the model's buffers."""
-        buffers = self._copies.of({module: dict(module._buffers) for module in self._modules})
+        buffers = _buffers.copies({module: dict(module._buffers) for module in self._modules})
         here = None if self._random is None else self._random.get_rng_state(self.device)
         return Moment(self, torch.get_rng_state(), here, buffers)
 

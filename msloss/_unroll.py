@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from msloss._buffers import Copies
 from msloss._checks import whole_number
 from msloss._loop import Feedback, Inputs, Loop, NormStats, Segment, Step, change
 
@@ -55,7 +54,7 @@ def unroll(
     """
     whole_number("steps", steps)
     check_unrolling(feedback, truncate, norm_stats)
-    loop = Loop(model, x, feedback, Copies() if checkpoint else None, norm_stats)
+    loop = Loop(model, x, feedback, checkpoint, norm_stats)
     return (step for segment in loop.segments(Inputs(x, cond, named_cond), steps, truncate) for step in segment)
 
 
@@ -95,7 +94,7 @@ def refine(
         raise ValueError(f"tol is {tol}; give 0 or more")
     whole_number("steps", steps)
     check_unrolling(feedback)
-    loop = Loop(model, x, feedback, checkpoint=None, norm_stats="all")
+    loop = Loop(model, x, feedback, checkpoint=False, norm_stats="all")
     with _evaluating(model), torch.no_grad():
         for step in Segment(loop, Inputs(x, cond, named_cond), range(1, steps + 1)):
             if tol is not None and change(loop.fed_back(step.output), step.input, step.index) <= tol:
