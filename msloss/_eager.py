@@ -17,7 +17,7 @@ from torch.nn.modules import module as hooks_of_all
 from msloss import _buffers
 from msloss._graph import Reach, mark_spent, reach, recorded
 from msloss._moment import Moment, Surroundings
-from msloss._trees import device_of, flattened, together, versions
+from msloss._trees import Copies, Tree, carry_back, device_of, flattened, together, versions
 
 _HOOKS = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
 _HARMLESS = ("torch.nn.utils.spectral_norm", "torch.nn.utils.weight_norm")  # their hooks compute weights, no more
@@ -38,7 +38,6 @@ class Early:
     def __init__(self, part: str, shared: Any, by: Any, *, reaches_leaves: bool) -> None:
         self._part = part
         self._shared = shared
-        self._of_shared = flattened(shared, _differentiable)
         self._by = by
         self._reaches_leaves = reaches_leaves
         self._surroundings: Surroundings | None = None
@@ -63,15 +62,17 @@ class Early:
         if self._surroundings is None:
             self._surroundings = Surroundings(device_of(own), self._by)
         moment = self._surroundings.now()
-        given = together(flattened(own, _differentiable), self._of_shared)
+        given = _given(own, self._shared)
         if any(source.layout != torch.strided for source in given.leaves):
             return run((own, self._shared))
         before = versions(given.leaves)
         aliases = [source.view_as(source) for source in given.leaves]
-        opened = given.build(aliases)
+        copies: Copies = {}
+        opened = given.build(aliases, copies)
+        as_given = given.build(given.leaves) if copies else (own, self._shared)
         since = recorded() if self._reaches_leaves else 0
         value = run(opened)
-        self._check_untouched(opened, aliases)
+        changed = carry_back(copies, zip(aliases, given.leaves, strict=True))
         if value is None or not value.requires_grad:
             return value
         found = reach([value], {alias.grad_fn for alias in aliases}, since, _Deferred)
@@ -81,7 +82,7 @@ class Early:
                 f"{self._part} uses what it computed at an earlier step together with its graph, which is gone; "
                 "let it detach what it keeps, or give eager=False"
             )
-        changed = any(tensor._version != version for tensor, version in before)
+        changed = changed or any(tensor._version != version for tensor, version in before)
         if changed or any(alias.dtype == torch.float16 for alias in aliases) or not self._exact(found, outside):
             return value
         wanted = [*aliases, *found.leaves]
@@ -94,7 +95,7 @@ class Early:
         value = value.detach().clone()  # mse_loss returns a number in the storage of an image
         self._value = value if self._value is None else self._value + value
         before += versions(found.leaves)
-        self._parts.append(_Part(again, moment, own, self._shared, value, found.leaves, places, before))
+        self._parts.append(_Part(again, moment, as_given, value, found.leaves, places, before))
         return None
 
     def value(self) -> Tensor | None:
@@ -119,18 +120,6 @@ class Early:
             return False
         # a leaf that is reached from outside, too, is one for which the engine would not stop at the aliases
         return {id(leaf) for leaf in outside.leaves}.isdisjoint(map(id, found.leaves))
-
-    def _check_untouched(self, opened: Any, aliases: Sequence[Tensor]) -> None:
-        """Raise if what was handed over in containers has been exchanged there, which nobody else would see."""
-        if isinstance(opened[0], Tensor) and isinstance(opened[1], Tensor):
-            return
-        handed = {id(alias) for alias in aliases}
-        now = flattened(opened, lambda tensor: id(tensor) in handed).leaves
-        if len(now) != len(aliases) or any(one is not other for one, other in zip(now, aliases, strict=True)):
-            raise RuntimeError(
-                f"{self._part} exchanges tensors in a container that it was given; let it leave what it is given as it "
-                "is, or give eager=False"
-            )
 
     def _add(self, source: Tensor, gradient: Tensor | None) -> int:
         place = self._places.setdefault(id(source), len(self._sources))
@@ -170,8 +159,8 @@ class _Part(NamedTuple):
 
     again: Callable[[Any], Any]
     moment: Moment
-    own: Any
-    shared: Any
+    given: tuple[Any, Any]
+    """What it depends on, in containers as they were."""
     value: Tensor
     leaves: Sequence[Tensor]
     places: dict[int, int]
@@ -199,7 +188,7 @@ class _Again:
                     f"what {self._name} was given, or its parameters, were modified in place before the backward pass "
                     "with create_graph=True, which computes it again"
                 )
-            given = together(flattened(part.own, _differentiable), flattened(part.shared, _differentiable))
+            given = _given(*part.given)
             aliases = [source.view_as(source) for source in given.leaves]
             with part.moment.restored():
                 value = part.again(given.build(aliases))
@@ -247,6 +236,11 @@ def _saved_as_they_are() -> AbstractContextManager[Any]:
 
 def _itself(tensor: Any) -> Any:
     return tensor
+
+
+def _given(own: Any, shared: Any) -> Tree:
+    """Take apart what a part depends on."""
+    return together(flattened(own, _differentiable), flattened(shared, _differentiable))
 
 
 def _differentiable(tensor: Tensor) -> bool:

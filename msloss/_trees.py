@@ -12,7 +12,27 @@ from torch import Tensor, nn
 
 _FUNCTIONS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, functools.partial)
 
-Build: TypeAlias = Callable[[Sequence[Any]], Any]
+
+class Copied(NamedTuple):
+    """A container or object that was copied to hold other tensors."""
+
+    original: Any
+    copy: Any
+    held: "Contents"
+    """What the copy held at first."""
+
+
+class Contents(NamedTuple):
+    """What a container or object holds: entries by key, attributes by name."""
+
+    entries: dict[Any, Any]
+    attributes: dict[str, Any]
+
+
+Copies: TypeAlias = dict[int, Copied]
+"""What has been copied, by the identity of the original."""
+
+Build: TypeAlias = Callable[[Sequence[Any], Copies], Any]
 
 
 class Tree(NamedTuple):
@@ -20,9 +40,14 @@ class Tree(NamedTuple):
 
     leaves: list[Tensor]
     """The tensors, to any depth, each once."""
-    build: Build
-    """Makes the like of it from as many others: copies the containers and objects that hold those tensors, as they
-    are, and hands over the rest itself."""
+    builder: Build
+
+    def build(self, leaves: Sequence[Any], copies: Copies | None = None) -> Any:
+        """Make the like of it from as many other tensors: copy the containers that hold them, hand over the rest.
+
+        ``copies`` learns which were copied.
+        """
+        return self.builder(leaves, {} if copies is None else copies)
 
 
 def flattened(value: Any, wanted: Callable[[Tensor], bool] | None = None) -> Tree:
@@ -30,21 +55,40 @@ def flattened(value: Any, wanted: Callable[[Tensor], bool] | None = None) -> Tre
     if isinstance(value, Tensor) and (wanted is None or wanted(value)):
         return Tree([value], _at(0))
     flattening = _Flattening(wanted)
-    return Tree(flattening.leaves, flattening.builder(value) or (lambda _: value))
+    return Tree(flattening.leaves, flattening.builder(value) or (lambda *_: value))
 
 
 def together(one: Tree, other: Tree) -> Tree:
     """Return the pair of two trees as one."""
+    count, first, second = len(one.leaves), one.builder, other.builder
     if not other.leaves:
-        return Tree(one.leaves, lambda leaves: (one.build(leaves), other.build(())))
-    count, first, second = len(one.leaves), one.build, other.build
-    return Tree(one.leaves + other.leaves, lambda leaves: (first(leaves[:count]), second(leaves[count:])))
+        return Tree(one.leaves, lambda leaves, copies: (first(leaves, copies), second((), copies)))
+    return Tree(
+        one.leaves + other.leaves,
+        lambda leaves, copies: (first(leaves[:count], copies), second(leaves[count:], copies)),
+    )
 
 
 def detach(value: Any) -> Any:
     """Return ``value`` with every tensor in it detached from the graph; containers are copied, as they are."""
-    leaves, build = flattened(value)
-    return build([leaf.detach() for leaf in leaves])
+    tree = flattened(value)
+    return tree.build([leaf.detach() for leaf in tree.leaves])
+
+
+def carry_back(copies: Copies, exchanged: Iterable[tuple[Any, Any]]) -> bool:
+    """Do to the originals what has been done to their copies since; return whether there was anything.
+
+    Args:
+        copies: as `Tree.build` made them.
+        exchanged: what the copies were given, with what was there instead of it in the originals.
+    """
+    changes = [(copied, now) for copied in copies.values() if not _same(now := _contents(copied.copy), copied.held)]
+    if changes:
+        pairs = [*exchanged, *((copied.copy, copied.original) for copied in copies.values())]
+        originals = {id(new): old for new, old in pairs}
+        for copied, now in changes:
+            _change(copied.original, copied.held, now, originals)
+    return bool(changes)
 
 
 def versions(leaves: Iterable[Tensor]) -> list[tuple[Tensor, int]]:
@@ -136,11 +180,56 @@ class _Flattening:
         builders = [(key, found) for key, entry in entries if (found := self.builder(entry)) is not None]
         if not builders:
             return None
-        return lambda leaves: refill(value, {key: build(leaves) for key, build in builders})
+
+        def build(leaves: Sequence[Any], copies: Copies) -> Any:
+            if id(value) not in copies:
+                made = refill(value, {key: found(leaves, copies) for key, found in builders})
+                copies[id(value)] = Copied(value, made, _contents(made))
+            return copies[id(value)].copy
+
+        return build
 
 
 def _at(index: int) -> Build:
-    return lambda leaves: leaves[index]
+    return lambda leaves, _: leaves[index]
+
+
+def _contents(container: Any) -> Contents:
+    """Return what a container or object holds now; nothing of what cannot change."""
+    if isinstance(container, tuple):
+        return Contents({}, {})
+    if isinstance(container, Mapping):
+        entries = dict(container.items())
+    else:
+        entries = dict(enumerate(container)) if isinstance(container, MutableSequence) else {}
+    return Contents(entries, {name: getattr(container, name) for name in _attributes(container)})
+
+
+def _same(one: Contents, other: Contents) -> bool:
+    """Whether the same objects are held under the same keys, in the same order."""
+    return all(
+        len(mine) == len(others)
+        and all(j == k and a is b for (j, a), (k, b) in zip(mine.items(), others.items(), strict=True))
+        for mine, others in zip(one, other, strict=True)
+    )
+
+
+def _change(container: Any, before: Contents, now: Contents, originals: Mapping[int, Any]) -> None:
+    """Change a container as the like of it has changed, with the originals of what that holds."""
+    had = before.entries
+    if [*now.entries][: len(had)] != [*had]:
+        had = {}
+        container.clear()
+    for key, entry in now.entries.items():
+        if key not in had and isinstance(container, MutableSequence):
+            container.append(originals.get(id(entry), entry))
+        else:
+            container[key] = originals.get(id(entry), entry)
+    for name in before.attributes.keys() - now.attributes.keys():
+        object.__delattr__(container, name)
+    for name, held in now.attributes.items():
+        if before.attributes.get(name, container) is not held:
+            object.__setattr__(container, name, originals.get(id(held), held))
 
 
 def _attributes(value: Any) -> list[str]:
