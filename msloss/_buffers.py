@@ -1,7 +1,5 @@
 """Buffers that a forward pass writes to (running statistics above all), and how to run one that leaves no trace."""
 
-import functools
-import types
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeAlias
@@ -10,32 +8,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.parameter import is_lazy
 
+from msloss._modules import modules
+
 Buffers: TypeAlias = dict[nn.Module, dict[str, Tensor | None]]
-
-
-def modules(*models: Any) -> list[nn.Module]:
-    """Return the modules of models, which may be functions around modules: methods, partials, closures, objects."""
-    found: dict[int, nn.Module] = {}
-    pending, seen = list(models), set[int]()
-    while pending:
-        value = pending.pop()
-        if id(value) in seen:
-            continue
-        seen.add(id(value))
-        if isinstance(value, nn.Module):
-            found.update((id(module), module) for module in value.modules())
-        elif isinstance(value, tuple):
-            pending += value
-        elif isinstance(value, functools.partial):
-            pending += [value.func, value.args, tuple(value.keywords.values())]
-        elif isinstance(value, types.MethodType):
-            pending += [value.__self__, value.__func__]
-        elif isinstance(value, types.FunctionType):
-            pending += [cell.cell_contents for cell in value.__closure__ or () if _filled(cell)]
-            pending += [*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
-        elif callable(value) and not isinstance(value, type):
-            pending += [held for held in getattr(value, "__dict__", {}).values() if isinstance(held, nn.Module)]
-    return list(found.values())
 
 
 def buffers(model: Any) -> Buffers:
@@ -119,11 +94,3 @@ class Rewound:
 
     def __exit__(self, *error: object) -> None:
         self._entered.pop().close()
-
-
-def _filled(cell: Any) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018  # raises while the name has no value
-    except ValueError:
-        return False
-    return True

@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn.modules import module as hooks_of_all
 
-from msloss import _buffers
 from msloss._graph import Reach, mark_spent, reach, recorded
+from msloss._modules import modules
 from msloss._moment import Moment, Surroundings
 from msloss._trees import Copies, Tree, carry_back, device_of, flattened, together, versions
 
@@ -150,7 +150,7 @@ def watched(model: Any) -> bool:
         or any(
             type(hook).__module__ not in _HARMLESS for kind in _HOOKS for hook in getattr(module, f"_{kind}").values()
         )
-        for module in _buffers.modules(model)
+        for module in modules(model)
     )
 
 

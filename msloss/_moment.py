@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from msloss import _buffers
+from msloss._modules import modules
 
 
 class Surroundings:
@@ -26,7 +27,7 @@ class Surroundings:
             for name in (("cpu",) if device.type in ("cpu", "meta") else ("cpu", device.type))
         ]
         self._random = _random_source(device)
-        self._modules = () if model is None else tuple(_buffers.modules(model))
+        self._modules = () if model is None else tuple(modules(model))
 
     def now(self) -> "Moment":
         """Return the present moment: random state, and copies of the model's buffers."""

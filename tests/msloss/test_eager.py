@@ -523,9 +523,66 @@ def test_weights_changed_before_a_second_derivative() -> None:
             torch.autograd.grad(value, list(model.parameters()), create_graph=True)
 
 
-@pytest.mark.parametrize("wrap", [lambda m: m, lambda m: lambda v: m(v), lambda m: m.forward, functools.partial])
+class Trainer:
+    """An object of a user's, with a module."""
+
+    def __init__(self, net: nn.Module) -> None:
+        self.net = net
+
+    def run(self, x: Tensor) -> Tensor:
+        return self.net(x)
+
+
+class Hidden(nn.Module):
+    """A module that keeps another out of its state."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.kept = [net]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.kept[0](x)
+
+
+class Calling:
+    """An object that can be called."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return shared(x)
+
+
+def as_global(module: nn.Module) -> Callable[..., Any]:
+    globals()["shared"] = module
+    return lambda v: [shared(each) for each in (v,)][0]  # noqa: RUF015  # code within code
+
+
+def as_global_of_a_method(module: nn.Module) -> Callable[..., Any]:
+    globals()["shared"] = module
+    return Calling()
+
+
+shared: Any = None
+WRAPPED: dict[str, Callable[[nn.Module], Any]] = {
+    "bare": lambda m: m,
+    "closure": lambda m: lambda v: m(v),
+    "default": lambda m: lambda v, m=m: m(v),
+    "named default": lambda m: lambda v, *, m=m: m(v),
+    "function in a closure": lambda m: lambda v: WRAPPED["closure"](m)(v),
+    "method": lambda m: m.forward,
+    "partial": functools.partial,
+    "list": lambda m: functools.partial(lambda layers, v: layers[0](v), [m]),
+    "dict": lambda m: functools.partial(lambda v, layers: layers["a"][0](v), layers={"a": (m,)}),
+    "object": lambda m: Trainer(m).run,
+    "object in a closure": lambda m: functools.partial(lambda t, v: t.net(v), Trainer(m)),
+    "hidden": Hidden,
+    "global": as_global,
+    "global of a method": as_global_of_a_method,
+}
+
+
+@pytest.mark.parametrize("wrap", sorted(WRAPPED))
 @pytest.mark.parametrize("checkpointed", [False, True])
-def test_statistics_of_models_and_criteria_are_counted_once(wrap: Callable[..., Any], checkpointed: bool) -> None:
+def test_statistics_of_models_and_criteria_are_counted_once(wrap: str, checkpointed: bool) -> None:
     model, critic, (x, y) = (
         small(norm="batch"),
         nn.BatchNorm2d(2).double().requires_grad_(requires_grad=False),
@@ -533,7 +590,9 @@ def test_statistics_of_models_and_criteria_are_counted_once(wrap: Callable[..., 
     )
     for truncate in (None, 1):
         before = int(model.norm.num_batches_tracked), int(critic.num_batches_tracked)
-        loss = MultiStepLoss(wrap(model), lambda o, t: mse(critic(o), t), truncate=truncate, checkpoint=checkpointed)
+        judge = WRAPPED[wrap](critic)
+        wrapped = WRAPPED["bare" if "global" in wrap else wrap](model)  # there is one global
+        loss = MultiStepLoss(wrapped, lambda o, t: mse(judge(o), t), truncate=truncate, checkpoint=checkpointed)  # noqa: B023
         torch.autograd.grad(loss(x, y), list(model.parameters()), create_graph=True)
         after = int(model.norm.num_batches_tracked), int(critic.num_batches_tracked)
         assert [new - old for new, old in zip(after, before, strict=True)] == [3, 3]
@@ -744,16 +803,18 @@ def test_module_hooks_see_the_gradients_of_the_backward_pass(kind: str) -> None:
     assert_same(result, after_backward(hand, written_out(hand, mse, truncate=1), x, y, scale=1e3))
 
 
-@pytest.mark.parametrize("wrap", [lambda m: lambda v: m(v), lambda m: m.forward, functools.partial])
-def test_hooks_are_found_in_functions_and_in_the_criterion(wrap: Callable[[nn.Module], Any]) -> None:
+@pytest.mark.parametrize("wrap", sorted(WRAPPED))
+def test_hooks_are_found_in_functions_and_in_the_criterion(wrap: str) -> None:
     x, y = images()
     results = []
     for make in (MultiStepLoss, written_out):
         model, critic = small(), small(5).requires_grad_(requires_grad=False)
         for module in (model, critic):
             clamped_backward(module.norm, "forward")
-        judge = wrap(critic)
-        loss = make(wrap(model), lambda o, t, judge=judge: mse(judge(o), t), truncate=1)
+        judge = WRAPPED[wrap](critic)
+        loss = make(
+            WRAPPED["bare" if "global" in wrap else wrap](model), lambda o, t, judge=judge: mse(judge(o), t), truncate=1
+        )
         both = nn.ModuleList([model, critic])
         results.append(after_backward(both, loss, x, y, scale=1e3))
     assert_same(*results)
