@@ -2,16 +2,14 @@
 
 from pathlib import Path
 from typing import NamedTuple
-from urllib.error import URLError
 
 import torch
 import torch.nn.functional as F
 import torchvision
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from msloss_sirr.errors import InputError
 from msloss_sirr.losses.config import BackboneName
+from msloss_sirr.pretrained import fetch_weights, load_state, read_state
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -81,16 +79,13 @@ def load_backbone(name: BackboneName, weights: Path | None = None) -> Backbone:
     if name not in _SOURCES:
         raise ValueError(f"backbone is {name!r}; give one of {sorted(_SOURCES)}")
     source = _SOURCES[name]
-    network = torchvision.models.get_model(name, weights=None)
-    features = network.features[: max(source.layers) + 1]
-    state = _download(name, source) if weights is None else _read(weights)
-    own = {key.removeprefix("features."): value for key, value in state.items() if key.startswith("features.")}
-    wanted = features.state_dict()
-    wrong = sorted(key for key in wanted if key not in own or own[key].shape != wanted[key].shape)
-    if wrong:
-        where = weights or "the download"
-        raise InputError(f"{where} holds no {name}: features.{wrong[0]} is missing or of another shape")
-    features.load_state_dict({key: own[key] for key in wanted})
+    with torch.device("meta"):  # what is cut off need not be made
+        network = torchvision.models.get_model(name, weights=None)
+    features = network.features[: max(source.layers) + 1].to_empty(device="cpu")
+    url = torchvision.models.get_weight(source.weights).url
+    path = weights or fetch_weights(url, name, "give a file by --loss.weights, or choose --loss.backbone none")
+    cut = nn.ModuleDict({"features": features})
+    load_state(cut, {key: value for key, value in read_state(path).items() if key in cut.state_dict()}, path, name)
     return Backbone(features, source.layers)
 
 
@@ -114,27 +109,3 @@ class FeatureLoss(nn.Module):
         """Return the loss of ``estimate`` ``(N, 3, H, W)`` against a prepared target, a scalar."""
         pairs = zip(self.backbone(estimate), target, strict=True)
         return torch.stack([F.l1_loss(ours, theirs) for ours, theirs in pairs]).sum()
-
-
-def _download(name: str, source: _Source) -> dict[str, Tensor]:
-    weights = torchvision.models.get_weight(source.weights)
-    try:
-        return dict(weights.get_state_dict(progress=True, check_hash=True))
-    except (URLError, OSError, RuntimeError) as error:
-        cache = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
-        raise InputError(
-            f"the weights of {name} could not be downloaded ({error}); fetch {weights.url} to {cache}, "
-            "give a file by --loss.weights, or choose --loss.backbone none"
-        ) from error
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise InputError(f"{path} does not exist; give a file with the backbone's weights")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        return dict(torch.load(path, map_location="cpu", weights_only=True))
-    except Exception as error:  # torch.load raises anything at all for a file that is not its own
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"{path} holds no weights that can be read: {reason}") from error
