@@ -4,24 +4,23 @@ The gradients wait, attached to the value, for the backward pass that asks for t
 differentiated itself, the part is computed again, with its graph.
 """
 
-import weakref
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn.modules import module as hooks_of_all
 
-from msloss._graph import Reach, mark_spent, reach, recorded
-from msloss._modules import modules
-from msloss._moment import Moment, Surroundings
-from msloss._trees import Copies, Tree, carry_back, device_of, flattened, together, versions
+from msloss._deferred import Again, Deferred, Part, differentiable, plus, saved_as_they_are
+from msloss._graph import Reach, reach, recorded, spent
+from msloss._lending import Loan, Unlike
+from msloss._modules import Crew
+from msloss._moment import Surroundings
+from msloss._trees import device_of, snapshot, tensors, versions
 
 _HOOKS = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
 _HARMLESS = ("torch.nn.utils.spectral_norm", "torch.nn.utils.weight_norm")  # their hooks compute weights, no more
-_ROUNDING = {torch.float64: 1e-8, torch.float32: 1e-4}
 
 
 class Early:
@@ -35,25 +34,25 @@ class Early:
             model. If not, a part that reaches some keeps its graph.
     """
 
-    def __init__(self, part: str, shared: Any, by: Any, *, reaches_leaves: bool) -> None:
+    def __init__(self, part: str, shared: Any, by: Crew, *, reaches_leaves: bool) -> None:
         self._part = part
         self._shared = shared
         self._by = by
         self._reaches_leaves = reaches_leaves
+        self._begun = recorded()
         self._surroundings: Surroundings | None = None
         self._value: Tensor | None = None
         self._sources: list[Tensor] = []
         self._gradients: list[Tensor | None] = []
         self._places: dict[int, int] = {}
-        self._parts: list[_Part] = []
+        self._parts: list[Part] = []
 
     def take(self, own: Any, run: Callable[[Any], Tensor | None], again: Callable[[Any], Any]) -> Tensor | None:
         """Compute a part and take its gradients now; return it with its graph instead if that would not be exact.
 
         Args:
             own: what this part depends on, and no other.
-            run: a function of ``(own, shared)``, handed over with aliases for their tensors, that computes the part's
-                value, or ``None`` if it has none.
+            run: a function of ``(own, shared)`` that computes the part's value, or ``None`` if it has none.
             again: a function of the same that computes it once more, and leaves no trace.
 
         Raises:
@@ -62,40 +61,41 @@ class Early:
         if self._surroundings is None:
             self._surroundings = Surroundings(device_of(own), self._by)
         moment = self._surroundings.now()
-        given = _given(own, self._shared)
-        if any(source.layout != torch.strided for source in given.leaves):
+        sources = tensors((own, self._shared), differentiable)
+        before, hooks = versions(sources), _hooks(sources)
+        try:
+            as_given = snapshot(own), snapshot(self._shared)
+            loan = self._lend(own, sources)
+        except Exception:  # a container that is not to be copied, whatever it says
             return run((own, self._shared))
-        before = versions(given.leaves)
-        aliases = [source.view_as(source) for source in given.leaves]
-        copies: Copies = {}
-        opened = given.build(aliases, copies)
-        as_given = given.build(given.leaves) if copies else (own, self._shared)
-        since = recorded() if self._reaches_leaves else 0
-        value = run(opened)
-        changed = carry_back(copies, zip(aliases, given.leaves, strict=True))
+        since = recorded()
+        value = run((own, self._shared)) if loan is None else self._run_on(loan, run)
         if value is None or not value.requires_grad:
             return value
-        found = reach([value], {alias.grad_fn for alias in aliases}, since, _Deferred)
-        outside = reach(given.leaves, (), 0, _Deferred) if self._reaches_leaves else None
-        if found.spent or (outside is not None and outside.spent):
+        handed = sources if loan is None else loan.others
+        found = reach([value], handed, since, Deferred)
+        used = sorted(found.ends)
+        outside = reach([sources[i] for i in used], (), 0, Deferred) if self._reaches_leaves else None
+        if spent(found.older, self._begun) or (outside is not None and spent(outside.nodes, self._begun)):
             raise RuntimeError(
                 f"{self._part} uses what it computed at an earlier step together with its graph, which is gone; "
                 "let it detach what it keeps, or give eager=False"
             )
-        changed = changed or any(tensor._version != version for tensor, version in before)
-        if changed or any(alias.dtype == torch.float16 for alias in aliases) or not self._exact(found, outside):
+        changed = any(tensor._version != version for tensor, version in before) or _hooks(sources) != hooks
+        if changed or self._leaves_behind(own, (*sources, *handed)):
             return value
-        wanted = [*aliases, *found.leaves]
-        gradients: Sequence[Tensor | None] = torch.autograd.grad(value, wanted, allow_unused=True)
-        mark_spent(found)
-        # an alias that was not used has no gradient, and its source no part in the graph; a leaf was reached
-        used = [i for i, g in enumerate(gradients) if g is not None or i >= len(aliases)]
-        sources = [*given.leaves, *found.leaves]
-        places = {i: self._add(sources[i], gradients[i]) for i in used}
+        if not self._exact([handed[i] for i in used], found, outside):
+            return value
+        with self._surroundings.plainly():
+            gradients = torch.autograd.grad(value, [*(handed[i] for i in used), *found.leaves])
+        targets = [*(sources[i] for i in used), *found.leaves]
+        numbers = [*used, *range(len(sources), len(sources) + len(found.leaves))]
+        places = {i: self._add(*pair) for i, *pair in zip(numbers, targets, gradients, strict=True)}
         value = value.detach().clone()  # mse_loss returns a number in the storage of an image
         self._value = value if self._value is None else self._value + value
         before += versions(found.leaves)
-        self._parts.append(_Part(again, moment, as_given, value, found.leaves, places, before))
+        lent = loan is not None
+        self._parts.append(Part(again, moment, as_given, len(sources), lent, value, found.leaves, places, before))
         return None
 
     def value(self) -> Tensor | None:
@@ -103,22 +103,62 @@ class Early:
         if self._value is None:
             return None
         released = torch.empty(0)  # autograd lets it go with the gradients, when the backward pass is done
-        again = _Again(self._part, self._parts, len(self._sources), released)
-        with _saved_as_they_are():
-            result: Tensor = _Deferred.apply(
+        again = Again(self._part, self._parts, len(self._sources), released)
+        with saved_as_they_are():
+            result: Tensor = Deferred.apply(
                 again, len(self._sources), self._value, *self._sources, *self._gradients, released
             )
         return result
 
-    def _exact(self, found: Reach, outside: Reach | None) -> bool:
+    def _lend(self, own: Any, sources: Sequence[Tensor]) -> Loan | None:
+        """Lend what a part is given with aliases for its tensors, where the engine would not stop at themselves.
+
+        That is where one of them may depend on another, and where hooks would see gradients too early. ``None`` if
+        they can be given as they are.
+
+        Raises:
+            Unlike: if neither is possible.
+        """
+        computed = [source for source in sources if source.grad_fn is not None]
+        if len(sources) < 2 or not computed:
+            related = False
+        else:
+            mine = set(map(id, tensors(own, differentiable)))
+            related = len([source for source in computed if id(source) in mine]) > 1
+            apart = [source for source in sources if source.grad_fn is None or id(source) not in mine]
+            if apart and _depend(computed, apart):
+                raise Unlike  # and what is computed may be differentiated with respect to them
+        if not related and not any(_hooks(sources)):
+            return None
+        return Loan((own, self._shared), sources, [source.view_as(source) for source in sources])
+
+    def _run_on(self, loan: Loan, run: Callable[[Any], Tensor | None]) -> Tensor | None:
+        try:
+            return run(loan.value)
+        except RuntimeError as error:
+            if "appears to not have been used" in str(error):
+                raise RuntimeError(
+                    f"{self._part} differentiates one of the tensors that it is given with respect to another; "
+                    "give eager=False"
+                ) from error
+            raise
+        finally:
+            loan.give_back()
+
+    def _leaves_behind(self, own: Any, known: Sequence[Tensor]) -> bool:
+        """Whether a part has left something, with its graph, in a container where others will find it."""
+        ids = set(map(id, known))
+        return any(id(tensor) not in ids for tensor in tensors((own, self._shared), differentiable))
+
+    def _exact(self, used: Sequence[Tensor], found: Reach, outside: Reach | None) -> bool:
         """Whether the graph of a part is the whole of what its backward pass would do, at any scale."""
-        if not found.scalable or found.custom:
+        if not found.scalable or found.custom or not all(map(_ordinary, used)):
             return False
         if outside is None or not found.leaves:
             return not found.leaves
         if found.older or any(leaf._backward_hooks for leaf in found.leaves):
             return False
-        # a leaf that is reached from outside, too, is one for which the engine would not stop at the aliases
+        # a leaf that is reached from outside, too, is one for which the engine would not stop at the ends
         return {id(leaf) for leaf in outside.leaves}.isdisjoint(map(id, found.leaves))
 
     def _add(self, source: Tensor, gradient: Tensor | None) -> int:
@@ -127,7 +167,7 @@ class Early:
             self._sources.append(source)
             self._gradients.append(gradient)
         else:
-            self._gradients[place] = _sum(self._gradients[place], gradient)
+            self._gradients[place] = plus(self._gradients[place], gradient)
         return place
 
 
@@ -141,8 +181,8 @@ def possible() -> bool:
     )
 
 
-def watched(model: Any) -> bool:
-    """Whether anything may be waiting for the model's backward pass: hooks, FSDP's among them, or its older wrapper."""
+def watched(by: Crew) -> bool:
+    """Whether anything may be waiting for a model's backward pass: hooks, FSDP's among them, or its older wrapper."""
     if any(getattr(hooks_of_all, f"_global_{kind}") for kind in _HOOKS):
         return True
     return any(
@@ -150,102 +190,23 @@ def watched(model: Any) -> bool:
         or any(
             type(hook).__module__ not in _HARMLESS for kind in _HOOKS for hook in getattr(module, f"_{kind}").values()
         )
-        for module in modules(model)
+        for module in by.modules
     )
 
 
-class _Part(NamedTuple):
-    """What it takes to compute a part again."""
-
-    again: Callable[[Any], Any]
-    moment: Moment
-    given: tuple[Any, Any]
-    """What it depends on, in containers as they were."""
-    value: Tensor
-    leaves: Sequence[Tensor]
-    places: dict[int, int]
-    """Where its gradients belong among those of all parts: by the number of the alias, then of the leaf."""
-    versions: list[tuple[Tensor, int]]
+def _hooks(tensors: Iterable[Tensor]) -> list[int]:
+    """Return how many would see a gradient of each tensor, beside who asks for it."""
+    return [len(tensor._backward_hooks or ()) + tensor.retains_grad for tensor in tensors]
 
 
-class _Again:
-    """Computes the parts again, for gradients that have a graph; lets them go with the last backward pass."""
-
-    def __init__(self, name: str, parts: list[_Part], sources: int, released: Tensor) -> None:
-        self._name = name
-        self._parts = parts
-        self._sources = sources
-        self._release = weakref.ref(released, lambda _: parts.clear())
-
-    def __call__(self) -> list[Tensor | None]:
-        """Return a gradient for every source."""
-        if not self._parts:
-            raise RuntimeError(f"{self._name} cannot be differentiated twice: a backward pass has let its parts go")
-        totals: list[Tensor | None] = [None] * self._sources
-        for part in self._parts:
-            if any(tensor._version != version for tensor, version in part.versions):
-                raise RuntimeError(
-                    f"what {self._name} was given, or its parameters, were modified in place before the backward pass "
-                    "with create_graph=True, which computes it again"
-                )
-            given = _given(*part.given)
-            aliases = [source.view_as(source) for source in given.leaves]
-            with part.moment.restored():
-                value = part.again(given.build(aliases))
-            self._check(value.detach(), part.value)
-            gradients = torch.autograd.grad(value, [*aliases, *part.leaves], create_graph=True, allow_unused=True)
-            for i, place in part.places.items():
-                totals[place] = _sum(totals[place], gradients[i])
-        return totals
-
-    def _check(self, value: Tensor, before: Tensor) -> None:
-        if not torch.isclose(value, before, rtol=_ROUNDING.get(value.dtype, 1e-2), equal_nan=True):
-            raise RuntimeError(
-                f"{self._name} gave {value.item()} where it had given {before.item()} when it was computed again to be "
-                "differentiated twice: it depends on more than its arguments, its buffers and torch's random state; "
-                "give eager=False"
-            )
+def _ordinary(tensor: Tensor) -> bool:
+    """Whether gradients of this tensor can be kept and scaled."""
+    return tensor.layout == torch.strided and tensor.dtype != torch.float16
 
 
-class _Deferred(torch.autograd.Function):
-    """A value whose gradients are known."""
-
-    @staticmethod
-    def forward(ctx: Any, again: _Again, count: int, value: Tensor, *tensors: Tensor | None) -> Tensor:
-        """Return the value; ``tensors`` are those the gradients are for, the gradients, and what marks their end."""
-        ctx.again, ctx.count = again, count
-        ctx.save_for_backward(*tensors[count:])
-        return value.clone()
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Any:
-        """Return the gradients, scaled; when gradients of them are to come, computed again with their graph."""
-        gradients = ctx.saved_tensors[: ctx.count]
-        if torch.is_grad_enabled():
-            gradients = ctx.again()
-        scaled = [None if gradient is None else grad.to(gradient.device) * gradient for gradient in gradients]
-        return None, None, None, *scaled, *[None] * (ctx.count + 1)
-
-
-def _saved_as_they_are() -> AbstractContextManager[Any]:
-    """Keep hooks that save copies in other places from doing so: what marks the end must live as long as the graph."""
-    if not torch._C._autograd._saved_tensors_hooks_is_enabled():  # type: ignore[attr-defined]
-        return nullcontext()
-    return torch.autograd.graph.saved_tensors_hooks(_itself, _itself)
-
-
-def _itself(tensor: Any) -> Any:
-    return tensor
-
-
-def _given(own: Any, shared: Any) -> Tree:
-    """Take apart what a part depends on."""
-    return together(flattened(own, _differentiable), flattened(shared, _differentiable))
-
-
-def _differentiable(tensor: Tensor) -> bool:
-    return tensor.requires_grad
-
-
-def _sum(one: Tensor | None, other: Tensor | None) -> Tensor | None:
-    return other if one is None else one if other is None else one + other
+def _depend(tensors: Sequence[Tensor], others: Sequence[Tensor]) -> bool:
+    """Whether one of some tensors depends on one of others."""
+    mine = [tensor for tensor in tensors if not any(tensor is other for other in others)]
+    return bool(mine and reach(mine, others, 0, Deferred).ends) or any(
+        reach([other], [*others[:i], *others[i + 1 :], *mine], 0, Deferred).ends for i, other in enumerate(others)
+    )

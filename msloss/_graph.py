@@ -1,15 +1,17 @@
 """What autograd has recorded: the leaves that a scalar's graph reaches, and what stands against using it early."""
 
-from collections.abc import Collection, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 
-_SPENT = "differentiated early by msloss"
 _LINEAR = ("torch._functorch.", "torch.nn.parallel.")
 """Where functions written in Python come from that are known to hide nothing and to scale: compiled ones, and DDP's."""
+
+Edge: TypeAlias = tuple[Any, int]
+"""An output of a recorded operation, by its number; a leaf is the output 0 of what accumulates its gradient."""
 
 
 class Reach(NamedTuple):
@@ -17,14 +19,14 @@ class Reach(NamedTuple):
 
     leaves: list[Tensor]
     """Leaves reached otherwise than through the given ends."""
+    ends: set[int]
+    """Which of the given ends were reached."""
     nodes: list[Any]
     """Everything recorded in between."""
+    older: list[Any]
+    """What of it was recorded before the given moment, other than casts of leaves."""
     custom: bool
     """Whether a function written in Python is among it, which may hide leaves, accumulate, or not be linear."""
-    older: bool
-    """Whether something recorded before the given moment is among it, other than a cast of a leaf."""
-    spent: bool
-    """Whether something is among it whose saved tensors are gone, because it was differentiated early."""
     scalable: bool
     """Whether gradients keep their precision when they are scaled afterwards: none is float16."""
 
@@ -45,46 +47,100 @@ def only_accumulates(tensor: Tensor) -> bool:
     return any(type(node).__name__ == "CheckpointFunctionBackward" for node in nodes)
 
 
-def reach(tensors: Sequence[Tensor], ends: Collection[Any], since: int, own: type) -> Reach:
-    """Follow the graph of tensors down to its leaves, or to the nodes ``ends``, which are not entered.
+def reach(tensors: Sequence[Tensor], ends: Sequence[Tensor], since: int, own: type) -> Reach:
+    """Follow the graph of tensors down to its leaves, or to the tensors ``ends``, behind which it is not followed.
 
     Args:
         tensors: tensors that require gradients.
-        ends: nodes of the graph.
+        ends: others of those.
         since: the moment, as `recorded` gave it, before which nothing should have been recorded.
         own: the one Python function of the user's kind that hides nothing.
     """
-    leaves = [tensor for tensor in tensors if tensor.grad_fn is None]
+    walk = _Walk(tensors, ends)
     nodes: list[Any] = []
-    custom = older = spent = False
+    older: list[Any] = []
+    custom, half = False, torch.float16
     scalable = True
-    pending: list[Any] = [tensor.grad_fn for tensor in tensors]
-    seen = {None, *ends}
-    while pending:
-        node = pending.pop()
-        if node in seen:
-            continue
-        seen.add(node)
+    while walk.pending:
+        node = walk.pending.pop()
         kind = type(node).__name__
-        if kind == "AccumulateGrad":
-            leaves.append(node.variable)
+        following = node.next_functions
+        if not following and kind == "AccumulateGrad":
+            walk.leaf(node.variable)
             continue
-        following = [function for function, _ in node.next_functions]
-        pending += following
-        for entry in node._input_metadata:
-            scalable = scalable and entry.dtype != torch.float16
-        if kind == "ToCopyBackward0" and type(following[0]).__name__ == "AccumulateGrad":
+        walk.follow(following)
+        if any([entry.dtype == half for entry in node._input_metadata]):  # noqa: C419  # a generator takes twice the time
+            scalable = False
+        if kind == "ToCopyBackward0" and type(following[0][0]).__name__ == "AccumulateGrad":
             continue  # a leaf in another type: nothing is saved, and autocast keeps it from step to step
         nodes.append(node)
-        older = older or node._sequence_nr() < since
-        spent = spent or _SPENT in node.metadata
+        if node._sequence_nr() < since:
+            older.append(node)
         if isinstance(node, BackwardCFunction):
-            function = getattr(node, "_forward_cls", type(node))
-            custom = custom or not (function is own or function.__module__.startswith(_LINEAR))
-    return Reach(leaves, nodes, custom, older, spent, scalable)
+            custom = custom or not _known(node, own)
+    return Reach(walk.leaves, walk.reached, nodes, older, custom, scalable)
 
 
-def mark_spent(found: Reach) -> None:
-    """Note on every node that its saved tensors are gone."""
-    for node in found.nodes:
-        node.metadata[_SPENT] = True
+def _known(node: Any, own: type) -> bool:
+    function = getattr(node, "_forward_cls", type(node))
+    return function is own or function.__module__.startswith(_LINEAR)
+
+
+class _Walk:
+    """Where a walk along recorded operations stands."""
+
+    def __init__(self, tensors: Sequence[Tensor], ends: Sequence[Tensor]) -> None:
+        self.leaves: list[Tensor] = []
+        self.reached: set[int] = set()
+        self.pending: list[Any] = []
+        self._end_leaves = {id(end): i for i, end in enumerate(ends) if end.grad_fn is None}
+        self._met: dict[Any, dict[int, int] | None] = {None: None}
+        """Operations met already; with the ends among their outputs, if there are some, until they are entered."""
+        for i, end in enumerate(ends):
+            if end.grad_fn is not None:
+                outputs = self._met.setdefault(end.grad_fn, {})
+                assert outputs is not None  # noqa: S101
+                outputs[end.output_nr] = i
+        self._behind_ends: set[Any] = set()
+        for tensor in tensors:
+            if tensor.grad_fn is None:
+                self.leaf(tensor)
+            else:
+                self.follow(((tensor.grad_fn, tensor.output_nr),))
+
+    def follow(self, edges: Iterable[Edge]) -> None:
+        """Note what to visit next."""
+        met = self._met
+        for node, output in edges:
+            if node not in met:
+                met[node] = None
+                self.pending.append(node)
+            elif (ends := met[node]) is not None:
+                if output in ends:
+                    self.reached.add(ends[output])
+                elif node not in self._behind_ends:  # another output of an operation that an end comes from
+                    self._behind_ends.add(node)
+                    self.pending.append(node)
+
+    def leaf(self, tensor: Tensor) -> None:
+        """Note a leaf, or an end that is one."""
+        if id(tensor) in self._end_leaves:
+            self.reached.add(self._end_leaves[id(tensor)])
+        else:
+            self.leaves.append(tensor)
+
+
+def spent(nodes: Iterable[Any], since: int) -> bool:
+    """Whether the saved tensors of a node recorded after a moment are gone, because it was differentiated."""
+    return any(_gone(node) for node in nodes if node._sequence_nr() >= since)
+
+
+def _gone(node: Any) -> bool:
+    saved = ["saved_tensors"] if isinstance(node, BackwardCFunction) else []
+    for name in [*saved, *(name for name in dir(node) if name.startswith("_saved_"))]:
+        try:
+            getattr(node, name)
+        except RuntimeError as error:
+            if "second time" in str(error) or "already been freed" in str(error):
+                return True
+    return False

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from msloss import _buffers
-from msloss._trees import detach, flattened, select, versions
+from msloss._trees import detach, select, tensors, versions
 
 Feedback: TypeAlias = str | int | Callable[[Any], Any] | None
 NormStats: TypeAlias = Literal["all", "first"]
@@ -63,7 +63,7 @@ class Loop:
             TypeError: if the model fails on an input whose precision is not that of x_0.
         """
         x = inputs.x
-        given = versions(flattened(x).leaves)
+        given = versions(tensors(x))
         discard = self.norm_stats == "first" and index > 1
         with _buffers.scratch(_buffers.running_statistics(self.model) if discard else {}):
             try:

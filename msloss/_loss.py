@@ -14,6 +14,7 @@ from msloss._eager import Early, possible, watched
 from msloss._graph import leaves_of, only_accumulates
 from msloss._loop import Feedback, Inputs, Loop, NormStats, Segment, change
 from msloss._memory import Peak, Rehearsal
+from msloss._modules import Crew, crew
 from msloss._moment import Surroundings
 from msloss._schedules import Schedule
 from msloss._trees import device_of
@@ -123,7 +124,9 @@ class MultiStepLoss(nn.Module):
     def forward(self, x: Any, y: Any, /, *cond: Any, details: bool = False, **named_cond: Any) -> Tensor | StepLosses:
         """Return the multi-step loss of input ``x`` against target ``y``; see the class."""
         running = self.current_steps
-        eager = self.eager and possible() and not watched(self.criterion)
+        judge = crew(self.criterion) if self.eager and possible() else None
+        if judge is not None and watched(judge):
+            judge = None
         prepare = getattr(self.criterion, "prepare", None)
         weights = self._weights_now(running)
         verdicts = Verdicts(self.criterion, weights, record=details, check_finite=self.check_finite)
@@ -132,12 +135,13 @@ class MultiStepLoss(nn.Module):
         loop = self._loop(x)
         whole = self.truncate is None or self.truncate >= running
         early = None
-        if eager and not whole and not watched(self.model):
-            early = Early("the model", target, (self.model, self.criterion), reaches_leaves=True)
+        if judge is not None and not whole:
+            by = crew(self.model, self.criterion, self.feedback)
+            early = None if watched(by) else Early("the model", target, by, reaches_leaves=True)
         total: Tensor | None = None
         for segment in loop.segments(Inputs(x, cond, named_cond), running, self.truncate):
             alone = early is not None and len(segment.indices) == 1  # then the model's turn comes at once
-            run = partial(_summed, segment, verdicts, compared, eager and not alone)
+            run = partial(_summed, segment, verdicts, compared, None if alone else judge)
             if early is None:
                 value = run((segment.inputs, target))
             else:
@@ -172,7 +176,7 @@ class MultiStepLoss(nn.Module):
         memory = Peak(device)
         self._rehearsing = True
         try:
-            with Surroundings(device, self).now().restored(), torch.enable_grad(), memory.measured():
+            with Surroundings(device, crew(self)).now().restored(), torch.enable_grad(), memory.measured():
                 total = self(x, y, *cond, **named_cond)
                 if total.requires_grad:
                     _differentiated(total, trained)
@@ -200,7 +204,7 @@ class MultiStepLoss(nn.Module):
         2 steps: loss 1, 1 (+0.0 %); total 2, of the input itself 2 (gap +0.0 %); change 0, 0
         """
         loop = self._loop(x)
-        with Surroundings(device_of(x), self).now().restored(), torch.no_grad():
+        with Surroundings(device_of(x), crew(self)).now().restored(), torch.no_grad():
             losses = self(x, y, *cond, details=True, **named_cond)
             inputs = [x, *map(loop.fed_back, losses.outputs)]
             residuals = [change(inputs[t], inputs[t - 1], t) for t in range(1, len(inputs))]
@@ -253,11 +257,11 @@ def _differentiated(total: Tensor, parameters: Sequence[Tensor]) -> None:
 
 
 def _summed(
-    segment: Segment, verdicts: Verdicts, compared: Any, eager: bool, given: tuple[Inputs, Any]
+    segment: Segment, verdicts: Verdicts, compared: Any, judge: Crew | None, given: tuple[Inputs, Any]
 ) -> Tensor | None:
     """Return the weighted loss of the steps of a segment, whose outputs must be like what they are compared with."""
     segment.inputs, target = given
-    early = Early("the criterion", target, verdicts.criterion, reaches_leaves=False) if eager else None
+    early = None if judge is None else Early("the criterion", target, judge, reaches_leaves=False)
     total: Tensor | None = None
     for step in segment:
         if compared is not None:

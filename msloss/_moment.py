@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from msloss import _buffers
-from msloss._modules import modules
+from msloss._modules import Crew
 
 
 class Surroundings:
@@ -16,22 +16,30 @@ class Surroundings:
 
     Args:
         device: that the computation runs on.
-        model: whose buffers the computation may change.
+        by: whose buffers the computation may change.
     """
 
-    def __init__(self, device: torch.device, model: Any = None) -> None:
+    def __init__(self, device: torch.device, by: Crew) -> None:
         self.device = device
-        self.model = model
+        self.by = by
         self.autocast = [
             (name, torch.get_autocast_dtype(name), torch.is_autocast_enabled(name))
             for name in (("cpu",) if device.type in ("cpu", "meta") else ("cpu", device.type))
         ]
         self._random = _random_source(device)
-        self._modules = () if model is None else tuple(modules(model))
+
+    @contextmanager
+    def plainly(self) -> Iterator[None]:
+        """Compute without autocast, as backward passes are."""
+        with ExitStack() as stack:
+            for name, _, enabled in self.autocast:
+                if enabled:
+                    stack.enter_context(torch.autocast(name, enabled=False))
+            yield
 
     def now(self) -> "Moment":
         """Return the present moment: random state, and copies of the model's buffers."""
-        buffers = _buffers.copies({module: dict(module._buffers) for module in self._modules})
+        buffers = _buffers.copies({module: dict(module._buffers) for module in self.by.modules})
         here = None if self._random is None else self._random.get_rng_state(self.device)
         return Moment(self, torch.get_rng_state(), here, buffers)
 
@@ -56,7 +64,7 @@ class Moment(NamedTuple):
                 torch.get_device_module(device).set_rng_state(state, device)
             for name, dtype, enabled in self.surroundings.autocast:
                 stack.enter_context(torch.autocast(name, dtype=dtype, enabled=enabled))
-            stack.enter_context(_buffers.Rewound(self.surroundings.model, self.buffers))
+            stack.enter_context(_buffers.Rewound(self.surroundings.by.models, self.buffers))
             yield
 
 

@@ -4,91 +4,50 @@ import copy
 import dataclasses
 import functools
 import types
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, MutableSequence, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, MutableSequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+_PLAIN = frozenset({bool, bytes, complex, float, int, str, types.NoneType})
+_KINDS: dict[Any, str] = {dict: "mapping", list: "sequence", tuple: "tuple"}
 _FUNCTIONS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, functools.partial)
 
 
-class Copied(NamedTuple):
-    """A container or object that was copied to hold other tensors."""
-
-    original: Any
-    copy: Any
-    held: "Contents"
-    """What the copy held at first."""
-
-
-class Contents(NamedTuple):
-    """What a container or object holds: entries by key, attributes by name."""
-
-    entries: dict[Any, Any]
-    attributes: dict[str, Any]
-
-
-Copies: TypeAlias = dict[int, Copied]
-"""What has been copied, by the identity of the original."""
-
-Build: TypeAlias = Callable[[Sequence[Any], Copies], Any]
-
-
-class Tree(NamedTuple):
-    """What holds tensors, taken apart."""
-
-    leaves: list[Tensor]
-    """The tensors, to any depth, each once."""
-    builder: Build
-
-    def build(self, leaves: Sequence[Any], copies: Copies | None = None) -> Any:
-        """Make the like of it from as many other tensors: copy the containers that hold them, hand over the rest.
-
-        ``copies`` learns which were copied.
-        """
-        return self.builder(leaves, {} if copies is None else copies)
-
-
-def flattened(value: Any, wanted: Callable[[Tensor], bool] | None = None) -> Tree:
-    """Take ``value`` apart into its tensors, or those that are wanted."""
-    if isinstance(value, Tensor) and (wanted is None or wanted(value)):
-        return Tree([value], _at(0))
-    flattening = _Flattening(wanted)
-    return Tree(flattening.leaves, flattening.builder(value) or (lambda *_: value))
-
-
-def together(one: Tree, other: Tree) -> Tree:
-    """Return the pair of two trees as one."""
-    count, first, second = len(one.leaves), one.builder, other.builder
-    if not other.leaves:
-        return Tree(one.leaves, lambda leaves, copies: (first(leaves, copies), second((), copies)))
-    return Tree(
-        one.leaves + other.leaves,
-        lambda leaves, copies: (first(leaves[:count], copies), second(leaves[count:], copies)),
-    )
+def tensors(value: Any, wanted: Callable[[Tensor], bool] | None = None) -> list[Tensor]:
+    """Return the tensors in ``value``, or those that are wanted, to any depth, each once."""
+    found: list[Tensor] = []
+    met: dict[int, Any] = {}  # what is met is kept, so that its id stays its own
+    pending = [value]
+    while pending:
+        value = pending.pop()
+        if type(value) in _PLAIN or id(value) in met:
+            continue
+        met[id(value)] = value
+        if isinstance(value, Tensor):
+            if wanted is None or wanted(value):
+                found.append(value)
+        elif type(value) is tuple:
+            pending += value[::-1]
+        else:
+            pending += [entry for _, entry in entries_of(value, kind_of(value))][::-1]
+    return found
 
 
 def detach(value: Any) -> Any:
     """Return ``value`` with every tensor in it detached from the graph; containers are copied, as they are."""
-    tree = flattened(value)
-    return tree.build([leaf.detach() for leaf in tree.leaves])
+    return value.detach() if isinstance(value, Tensor) else _Copying(Tensor.detach, copy_all=False).of(value)
 
 
-def carry_back(copies: Copies, exchanged: Iterable[tuple[Any, Any]]) -> bool:
-    """Do to the originals what has been done to their copies since; return whether there was anything.
+def snapshot(value: Any) -> Any:
+    """Return ``value`` with copies of all its containers that may change, and the same tensors.
 
-    Args:
-        copies: as `Tree.build` made them.
-        exchanged: what the copies were given, with what was there instead of it in the originals.
+    Raises:
+        Exception: whatever a container raises that cannot be copied; ``TypeError`` if it is a mapping of somebody's
+            own that cannot change but holds what can.
     """
-    changes = [(copied, now) for copied in copies.values() if not _same(now := _contents(copied.copy), copied.held)]
-    if changes:
-        pairs = [*exchanged, *((copied.copy, copied.original) for copied in copies.values())]
-        originals = {id(new): old for new, old in pairs}
-        for copied, now in changes:
-            _change(copied.original, copied.held, now, originals)
-    return bool(changes)
+    return value if isinstance(value, Tensor) else _Copying(lambda tensor: tensor, copy_all=True).of(value)
 
 
 def versions(leaves: Iterable[Tensor]) -> list[tuple[Tensor, int]]:
@@ -100,8 +59,8 @@ def versions(leaves: Iterable[Tensor]) -> list[tuple[Tensor, int]]:
 
 def device_of(value: Any) -> torch.device:
     """Return the device of the first tensor in ``value``; the CPU if there is none."""
-    leaves = flattened(value).leaves
-    return leaves[0].device if leaves else torch.device("cpu")
+    found = [value] if isinstance(value, Tensor) else tensors(value)
+    return found[0].device if found else torch.device("cpu")
 
 
 def select(output: Any, part: str | int) -> Any:
@@ -135,7 +94,7 @@ def exchanged(output: Any, part: str | int, replacement: Any) -> Any:
         return _as_dict(output, {part: replacement})
     if isinstance(output, tuple):
         place = part if isinstance(part, int) else getattr(output, "_fields", ()).index(part)
-        return _with_entries(output, {place % len(output): replacement})
+        return with_entries(output, {place % len(output): replacement})
     if isinstance(part, int):
         return _refilled(output, {part: replacement})
     return _with_attributes(output, {part: replacement})
@@ -147,89 +106,61 @@ def _key(output: Mapping[Any, Any], part: str | int) -> Any:
     return list(output)[part] if counted and isinstance(part, int) else part
 
 
-class _Flattening:
-    """One pass over a tree."""
+class _Copying:
+    """One pass over a value, of which a copy is made with other tensors; what need not be copied is handed over.
 
-    def __init__(self, wanted: Callable[[Tensor], bool] | None) -> None:
-        self.leaves: list[Tensor] = []
-        self._wanted = wanted
-        self._builders: dict[int, tuple[Any, Build | None]] = {}  # what is met is kept, so that its id stays its own
+    Args:
+        exchange: returns what takes the place of a tensor.
+        copy_all: copy every container that may change, whether or not it holds what is exchanged.
+    """
 
-    def builder(self, value: Any) -> Build | None:
-        """Return what makes the like of ``value`` from other tensors; ``None`` if there are none in it."""
-        if id(value) not in self._builders:
-            self._builders[id(value)] = value, None  # what holds itself is met again on the way
-            self._builders[id(value)] = value, self._leaf(value) if isinstance(value, Tensor) else self._node(value)
-        return self._builders[id(value)][1]
+    def __init__(self, exchange: Callable[[Tensor], Tensor], *, copy_all: bool) -> None:
+        self._exchange = exchange
+        self._copy_all = copy_all
+        self._made: dict[int, tuple[Any, Any]] = {}  # what is met is kept, so that its id stays its own
 
-    def _leaf(self, tensor: Tensor) -> Build | None:
-        if self._wanted is not None and not self._wanted(tensor):
-            return None
-        self.leaves.append(tensor)
-        return _at(len(self.leaves) - 1)
+    def of(self, value: Any) -> Any:
+        """Return the copy of a value, always the same one."""
+        if type(value) in _PLAIN:
+            return value
+        if id(value) not in self._made:
+            self._made[id(value)] = value, value  # what holds itself is met again on the way
+            self._made[id(value)] = value, self._exchange(value) if isinstance(value, Tensor) else self._copy(value)
+        return self._made[id(value)][1]
 
-    def _node(self, value: Any) -> Build | None:
-        refill: Callable[[Any, Mapping[Any, Any]], Any]
-        entries: Iterable[tuple[Any, Any]]
-        if isinstance(value, Mapping):
-            refill, entries = _refilled if isinstance(value, MutableMapping) else _as_dict, value.items()
-        elif isinstance(value, (tuple, MutableSequence)):
-            refill, entries = _with_entries if isinstance(value, tuple) else _refilled, enumerate(value)
-        else:
-            refill, entries = _with_attributes, ((name, getattr(value, name)) for name in _attributes(value))
-        builders = [(key, found) for key, entry in entries if (found := self.builder(entry)) is not None]
-        if not builders:
-            return None
-
-        def build(leaves: Sequence[Any], copies: Copies) -> Any:
-            if id(value) not in copies:
-                made = refill(value, {key: found(leaves, copies) for key, found in builders})
-                copies[id(value)] = Copied(value, made, _contents(made))
-            return copies[id(value)].copy
-
-        return build
+    def _copy(self, value: Any) -> Any:
+        kind = kind_of(value)
+        new = {key: made for key, entry in entries_of(value, kind) if (made := self.of(entry)) is not entry}
+        if kind == "tuple":
+            return with_entries(value, new) if new else value
+        if kind == "object":
+            held = new or (self._copy_all and _attributes(value))
+            return _with_attributes(value, new) if held else value
+        if kind == "sequence" or isinstance(value, MutableMapping):
+            return _refilled(value, new) if new or self._copy_all else value
+        if new and self._copy_all and not isinstance(value, types.MappingProxyType):
+            raise TypeError(f"a {type(value).__name__} cannot be copied with other entries")
+        return _as_dict(value, new) if new else value
 
 
-def _at(index: int) -> Build:
-    return lambda leaves, _: leaves[index]
+def kind_of(value: Any) -> str:
+    """Return how a value holds others: as a ``"mapping"``, ``"sequence"``, ``"tuple"`` or ``"object"``."""
+    if type(value) in _KINDS:
+        return _KINDS[type(value)]
+    if isinstance(value, Mapping):
+        return "mapping"
+    if isinstance(value, tuple):
+        return "tuple"
+    return "sequence" if isinstance(value, MutableSequence) and not isinstance(value, bytearray) else "object"
 
 
-def _contents(container: Any) -> Contents:
-    """Return what a container or object holds now; nothing of what cannot change."""
-    if isinstance(container, tuple):
-        return Contents({}, {})
-    if isinstance(container, Mapping):
-        entries = dict(container.items())
-    else:
-        entries = dict(enumerate(container)) if isinstance(container, MutableSequence) else {}
-    return Contents(entries, {name: getattr(container, name) for name in _attributes(container)})
-
-
-def _same(one: Contents, other: Contents) -> bool:
-    """Whether the same objects are held under the same keys, in the same order."""
-    return all(
-        len(mine) == len(others)
-        and all(j == k and a is b for (j, a), (k, b) in zip(mine.items(), others.items(), strict=True))
-        for mine, others in zip(one, other, strict=True)
-    )
-
-
-def _change(container: Any, before: Contents, now: Contents, originals: Mapping[int, Any]) -> None:
-    """Change a container as the like of it has changed, with the originals of what that holds."""
-    had = before.entries
-    if [*now.entries][: len(had)] != [*had]:
-        had = {}
-        container.clear()
-    for key, entry in now.entries.items():
-        if key not in had and isinstance(container, MutableSequence):
-            container.append(originals.get(id(entry), entry))
-        else:
-            container[key] = originals.get(id(entry), entry)
-    for name in before.attributes.keys() - now.attributes.keys():
-        object.__delattr__(container, name)
-    for name, held in now.attributes.items():
-        if before.attributes.get(name, container) is not held:
-            object.__setattr__(container, name, originals.get(id(held), held))
+def entries_of(value: Any, kind: str) -> Iterable[tuple[Any, Any]]:
+    """Return keys, indices or names, and what a value of that kind holds under them."""
+    if kind == "mapping":
+        return list(value.items())
+    if kind == "object":
+        return [(name, getattr(value, name)) for name in _attributes(value)]
+    return enumerate(value)
 
 
 def _attributes(value: Any) -> list[str]:
@@ -254,6 +185,8 @@ def _names(slots: str | Iterable[str]) -> Iterable[str]:
 
 def _refilled(container: Any, entries: Mapping[Any, Any]) -> Any:
     copied = copy.copy(container)
+    if getattr(container, "__dict__", None) is container:  # whose attributes are its entries
+        copied.__dict__ = copied
     for key, entry in entries.items():
         copied[key] = entry
     return copied
@@ -263,11 +196,15 @@ def _as_dict(mapping: Mapping[Any, Any], entries: Mapping[Any, Any]) -> Any:
     return {**mapping, **entries}
 
 
-def _with_entries(value: tuple[Any, ...], entries: Mapping[Any, Any]) -> Any:
+def with_entries(value: tuple[Any, ...], entries: Mapping[Any, Any]) -> Any:
+    """Return a copy of a tuple, of whatever kind, with other entries at some indices."""
     together = [entries.get(i, entry) for i, entry in enumerate(value)]
     if hasattr(type(value), "n_sequence_fields"):  # what torch.sort returns
         return type(value)(together)
-    return tuple.__new__(type(value), together)
+    copied = tuple.__new__(type(value), together)
+    if hasattr(value, "__dict__"):
+        copied.__dict__.update(value.__dict__)
+    return copied
 
 
 def _with_attributes(value: Any, entries: Mapping[Any, Any]) -> Any:

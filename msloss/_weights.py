@@ -48,6 +48,12 @@ def mean(steps: int) -> Sequence[float]:
     return (1.0 / steps,) * steps
 
 
+def _number(weight: float) -> float:
+    if getattr(weight, "requires_grad", False):
+        raise TypeError("a weight requires a gradient, which it would not get; give plain numbers")
+    return float(weight)
+
+
 def _powers(decay: float, steps: int) -> Sequence[float]:
     return tuple(decay ** (steps - t) for t in range(1, steps + 1))
 
@@ -66,17 +72,18 @@ def step_weights(weights: StepWeights, running: int, steps: int) -> Sequence[flo
 
     Raises:
         ValueError: if the number of entries is wrong or an entry is not finite.
+        TypeError: if an entry is to be learned.
     """
     if isinstance(weights, (int, float)):
         values: Sequence[float] = (float(weights),) * running
     elif callable(weights):
-        values = tuple(float(w) for w in weights(running))
+        values = tuple(_number(w) for w in weights(running))
         if len(values) != running:
             raise ValueError(f"weights({running}) returned {len(values)} entries; return one weight per step")
     else:
         if len(weights) != steps:
             raise ValueError(f"weights has {len(weights)} entries but steps={steps}; give one weight per step")
-        values = tuple(float(w) for w in weights[:running])
+        values = tuple(_number(w) for w in weights[:running])
     if not all(math.isfinite(w) for w in values):
         raise ValueError(f"weights has an entry that is not finite: {values}")
     return values

@@ -197,3 +197,10 @@ def test_target_that_is_another_thing_than_the_output() -> None:
 def test_criterion_that_is_complex() -> None:
     with pytest.raises(TypeError, match=r"the criterion's value at step 1 is torch.complex64; return a real number"):
         MultiStepLoss(nn.Identity(), lambda o, t: (o - t).to(torch.complex64).mean())(x, y)
+
+
+def test_weights_that_are_to_be_learned() -> None:
+    learned = torch.ones(3, requires_grad=True)
+    for weights in (learned, lambda steps: learned, {"term": learned}):
+        with pytest.raises(TypeError, match="a weight requires a gradient, which it would not get; give plain numbers"):
+            MultiStepLoss(nn.Identity(), nn.functional.mse_loss, weights=weights)

@@ -2,6 +2,8 @@
 
 import copy
 import functools
+import types
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -715,8 +717,11 @@ def test_model_that_remembers_across_a_cut() -> None:
         return state["before"]
 
     model, (x, y) = Remembering(), images()
-    with pytest.raises(RuntimeError, match=r"the model uses what it computed at an earlier step .* eager=False"):
-        MultiStepLoss(carrying, mse, truncate=1)(x, y, {"before": 0.0})
+    results = [
+        after_backward(model, lambda a, b, loss=loss: loss(a, b, {"before": 0.0}), x, y)
+        for loss in (MultiStepLoss(carrying, mse, truncate=1), written_out(carrying, mse, truncate=1))
+    ]
+    assert_same(*results)
     with pytest.raises(RuntimeError, match=r"the model uses what it computed at an earlier step .* eager=False"):
         MultiStepLoss(model, mse, truncate=1)(x, y)
     model.state = 0.0
@@ -1061,3 +1066,317 @@ def test_memory_is_let_go_by_the_backward_pass_though_the_loss_is_kept() -> None
             model.zero_grad()
         assert memory.live <= 4 * x.nbytes, options
         assert value.requires_grad
+
+
+def both_ways(
+    make: Callable[[], tuple[nn.Module, Callable[..., Any], Callable[..., Any]]],
+    read: Callable[[Any], Tensor] = lambda output: output,
+    *extra: Tensor,
+    truncate: int | None = None,
+    target: Callable[[Tensor], Any] = lambda y: y,
+) -> None:
+    """Hold the loss against the loop written by hand, each with a model, a function and a criterion of its own."""
+    results = []
+    for early in (True, False):
+        model, run, criterion = make()
+        x, y = images()
+        loss = (
+            MultiStepLoss(run, criterion, feedback=read, truncate=truncate)
+            if early
+            else written_out(run, criterion, read=read, truncate=truncate)
+        )
+        results.append(after_backward(model, lambda a, b, loss=loss: loss(a, target(b)), x, y))
+    assert_same(*results)
+
+
+@pytest.mark.parametrize("truncate", [None, 1])
+def test_backward_pass_is_not_under_the_autocast_of_the_forward(truncate: int | None) -> None:
+    torch.manual_seed(0)
+    model, critic = nn.Linear(16, 16), nn.Linear(16, 16).requires_grad_(requires_grad=False)
+    x, y = torch.rand(2, 8, 16)
+
+    def exactly(net: nn.Module, v: Tensor) -> Tensor:
+        with torch.autocast("cpu", enabled=False):
+            return net(v.float())
+
+    def criterion(output: Tensor, target: Tensor) -> Tensor:
+        return mse(exactly(critic, output), target)
+
+    results = []
+    for eager in (True, False):
+        model.zero_grad()
+        loss = MultiStepLoss(lambda v: exactly(model, v), criterion, truncate=truncate, eager=eager)
+        with torch.autocast("cpu", torch.bfloat16):
+            value = loss(x, y)
+        value.backward()
+        results.append(model.weight.grad.clone())
+    torch.testing.assert_close(*results, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("truncate", [None, 1, 2])
+def test_containers_that_others_hold_as_well(truncate: int | None) -> None:
+    weight = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+
+    def make() -> tuple[nn.Module, Callable[..., Any], Callable[..., Any]]:
+        model, memory = small(), {"w": weight, "count": 0.0, "bias": 0.0}
+
+        def run(v: Tensor) -> dict[str, Any]:
+            memory["bias"] = 0.1 * memory["count"]
+            first = model(v)
+            return {"a": first + memory["bias"], "b": first.sin(), "memory": memory}
+
+        def criterion(output: dict[str, Any], target: Tensor) -> Tensor:
+            output["memory"]["count"] += 1.0
+            assert output["memory"] is memory
+            return output["memory"]["w"] * mse(output["a"] * output["b"], target) * memory["count"]
+
+        return model, run, criterion
+
+    both_ways(make, lambda output: output["a"], truncate=truncate)
+
+
+@pytest.mark.parametrize("where", ["target", "output", "closure"])
+@pytest.mark.parametrize("allowed", [True, False])
+def test_criteria_that_differentiate_by_what_they_are_given(where: str, allowed: bool) -> None:
+    """As those of physics-informed networks do."""
+
+    def make() -> tuple[nn.Module, Callable[..., Any], Callable[..., Any]]:
+        model = small()
+        coordinates = torch.linspace(0, 1, 2 * 2 * 4 * 5, dtype=torch.float64).view(2, 2, 4, 5).requires_grad_()
+        given["coordinates"] = coordinates
+
+        def run(v: Tensor) -> dict[str, Any]:
+            output = model(v + coordinates.square())
+            return {"image": output, **({"by": coordinates} if where == "output" else {})}
+
+        def criterion(output: dict[str, Tensor], target: Any) -> Tensor:
+            by = {"closure": coordinates, "output": output.get("by"), "target": target[1]}[where]
+            (slope,) = torch.autograd.grad(output["image"].sum(), by, create_graph=True, allow_unused=allowed)
+            return mse(output["image"], target[0]) + slope.square().mean()
+
+        return model, run, criterion
+
+    given: dict[str, Tensor] = {}
+    target = lambda y: (y, given["coordinates"] if where == "target" else y)  # noqa: E731
+    both_ways(make, lambda output: output["image"], target=target)
+
+
+def test_parts_of_an_output_that_are_differentiated_by_each_other_are_named() -> None:
+    model, (x, y) = small(), images()
+
+    def run(v: Tensor) -> dict[str, Tensor]:
+        hidden = model(v)
+        return {"hidden": hidden, "image": hidden.sin()}
+
+    def criterion(output: dict[str, Tensor], target: Tensor) -> Tensor:
+        (slope,) = torch.autograd.grad(output["image"].sum(), output["hidden"], create_graph=True)
+        return mse(output["image"], target) + slope.square().mean()
+
+    with pytest.raises(RuntimeError, match=r"the criterion differentiates one of the tensors .*give eager=False"):
+        MultiStepLoss(run, criterion, feedback="image")(x, y)
+    results = [
+        after_backward(model, loss, x, y)
+        for loss in (
+            MultiStepLoss(run, criterion, feedback="image", eager=False),
+            written_out(run, criterion, read=lambda output: output["image"]),
+        )
+    ]
+    assert_same(*results)
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize("who", ["model", "criterion"])
+def test_hooks_on_outputs_see_the_gradient_of_the_backward_pass(who: str, parts: int) -> None:
+    def make() -> tuple[nn.Module, Callable[..., Any], Callable[..., Any]]:
+        model = small()
+
+        def hook(tensor: Tensor) -> None:
+            tensor.register_hook(lambda gradient: gradient.clamp(-1e-3, 1e-3))
+
+        def run(v: Tensor) -> tuple[Tensor, ...]:
+            output = model(v)
+            if who == "model":
+                hook(output)
+            return (output, output.sin())[:parts]
+
+        def criterion(output: tuple[Tensor, ...], target: Tensor) -> Tensor:
+            if who == "criterion":
+                hook(output[0])
+            return sum(mse(part, target) for part in output)
+
+        return model, run, criterion
+
+    both_ways(make, lambda output: output[0])
+
+
+def test_gradients_retained_by_outputs_are_those_of_the_backward_pass() -> None:
+    model, (x, y) = small(), images()
+    kept: list[Tensor] = []
+
+    def run(v: Tensor) -> Tensor:
+        output = model(v)
+        output.retain_grad()
+        kept.append(output)
+        return output
+
+    results = []
+    for loss in (MultiStepLoss(run, mse), written_out(run, mse)):
+        kept.clear()
+        (100 * loss(x, y)).backward()
+        results.append({str(i): output.grad for i, output in enumerate(kept)})
+    assert_same(*results)
+
+
+def test_other_outputs_of_the_operation_that_an_output_comes_from() -> None:
+    def make() -> tuple[nn.Module, Callable[..., Any], Callable[..., Any]]:
+        model, aside = small(), {}
+
+        def run(v: Tensor) -> Tensor:
+            output, aside["second"] = torch.cat([model(v), model(v).sin()]).chunk(2)
+            return output
+
+        return model, run, lambda output, target: mse(output * aside["second"], target)
+
+    both_ways(make)
+
+
+class AttrDict(dict):
+    """A dict whose attributes are its entries."""
+
+    def __init__(self, **entries: Any) -> None:
+        super().__init__(**entries)
+        self.__dict__ = self
+
+
+class Frozen(Mapping):
+    """A mapping of somebody's own, that cannot change."""
+
+    def __init__(self, **entries: Any) -> None:
+        self._entries = entries
+        self.first = next(iter(entries.values()))
+
+    def __getitem__(self, key: str) -> Any:
+        return self._entries[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+class Tagged(tuple):
+    """A tuple with attributes."""
+
+
+class Uncopyable(Bag):
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError("not to be copied")
+
+
+def tagged(a: Tensor, b: Tensor) -> Tagged:
+    made = Tagged((a, b))
+    made.first = a
+    return made
+
+
+ODD: dict[str, tuple[Callable[[Tensor, Tensor], Any], Callable[[Any], Tensor]]] = {
+    "attributes as entries": (lambda a, b: AttrDict(a=a, b=b), lambda o: o.a * o["b"]),
+    "frozen mapping": (lambda a, b: Frozen(a=a, b=b), lambda o: o.first * o["b"]),
+    "proxy": (lambda a, b: types.MappingProxyType({"a": a, "b": b}), lambda o: o["a"] * o["b"]),
+    "tagged tuple": (tagged, lambda o: o.first * o[1]),
+    "not to be copied": (lambda a, b: Uncopyable(a=a, b=b), lambda o: o.a * o.b),
+    "set": (lambda a, b: ({a}, b), lambda o: next(iter(o[0])) * o[1]),
+    "distribution": (lambda a, b: torch.distributions.Normal(a, b.exp()), lambda o: o.mean + o.entropy()),
+    "within itself": (lambda a, b: (d := {"a": a, "b": b}).update(d=d) or d, lambda o: o["d"]["a"] * o["b"]),
+    "deque": (lambda a, b: deque([a, b], maxlen=2), lambda o: o[0] * o[1]),
+    "filled later": (lambda a, b: {"cache": {}, "a": a, "b": b}, lambda o: o["cache"].setdefault("c", o["a"] * o["b"])),
+}
+
+
+@pytest.mark.parametrize("truncate", [None, 1])
+@pytest.mark.parametrize("kind", sorted(ODD))
+@pytest.mark.parametrize("twice", [False, True])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_odd_outputs(kind: str, truncate: int | None, twice: bool, parts: int) -> None:
+    model, (x, y) = small(), images()
+    make, use = ODD[kind]
+
+    def run(v: Tensor) -> tuple[Any, Tensor]:
+        output = model(v)
+        return make(output, output.sin() if parts == 2 else y), output
+
+    def criterion(output: Any, target: Tensor) -> Tensor:
+        return mse(use(output[0]), target)
+
+    results = []
+    for loss in (
+        MultiStepLoss(run, criterion, feedback=1, truncate=truncate),
+        written_out(run, criterion, read=lambda o: o[1], truncate=truncate),
+    ):
+        gradients = torch.autograd.grad(loss(x, y), list(model.parameters()), create_graph=twice)
+        if twice:
+            gradients = torch.autograd.grad(sum(g.square().sum() for g in gradients), list(model.parameters()))
+        results.append({str(i): gradient for i, gradient in enumerate(gradients)})
+    assert_same(*results)
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_attributes_that_python_gives_to_tensors(parts: int) -> None:
+    def make() -> tuple[nn.Module, Callable[..., Any], Callable[..., Any]]:
+        model = small()
+
+        def run(v: Tensor) -> tuple[Tensor, ...]:
+            output = model(v)
+            output.gain, output.gone = 2.0, True
+            return (output, output.sin())[:parts]
+
+        def criterion(output: tuple[Tensor, ...], target: Tensor) -> Tensor:
+            output[0].seen = output[0].gain
+            del output[0].gone
+            return mse(output[0] * output[0].gain, target) + output[-1].mean()
+
+        return model, run, criterion
+
+    both_ways(make, lambda output: output[0] / (output[0].seen + hasattr(output[0], "gone")))
+
+
+def test_statistics_of_a_module_that_feeds_back_are_counted_once() -> None:
+    model, between, (x, y) = small(), nn.BatchNorm2d(2).double(), images()
+    loss = MultiStepLoss(model, mse, 4, feedback=between, truncate=2)
+    torch.autograd.grad(loss(x, y), list(model.parameters()), create_graph=True)
+    assert between.num_batches_tracked == 3
+
+
+def test_features_that_a_model_leaves_in_its_conditioning() -> None:
+    model, (x, y) = small(), images()
+
+    def run(v: Tensor, log: dict[str, Any]) -> Tensor:
+        log["features"] = model.inner(v)
+        return model(v)
+
+    logs: list[dict[str, Any]] = [{}, {}]
+    results = [
+        after_backward(model, lambda a, b, loss=loss, log=log: loss(a, b, log), x, y)
+        for loss, log in zip(
+            (MultiStepLoss(run, mse, truncate=1), written_out(run, mse, truncate=1)), logs, strict=True
+        )
+    ]
+    assert_same(*results)
+    torch.testing.assert_close(logs[0]["features"], logs[1]["features"])
+
+
+def test_sparse_and_dense_gradients_of_the_same_weights() -> None:
+    torch.manual_seed(0)
+    table = nn.Embedding(5, 3, sparse=True).double()
+    index, y = torch.tensor([0, 2, 2]), torch.rand(3, 3, dtype=torch.float64)
+    x = torch.rand(3, 3, dtype=torch.float64)
+    steps = iter([0, 1, 1] * 4)
+
+    def run(v: Tensor) -> Tensor:
+        return v + table(index) if next(steps) == 0 else v * table.weight[index]
+
+    assert_same(
+        after_backward(table, MultiStepLoss(run, mse, truncate=1), x, y),
+        after_backward(table, written_out(run, mse, truncate=1), x, y),
+    )

@@ -75,3 +75,28 @@ def test_each_is_found_once() -> None:
     found = modules(outer, lambda x: outer(inner(x)), outer)
     assert len(found) == 3
     assert set(found) == set(outer.modules())
+
+
+def test_no_code_of_the_objects_is_run() -> None:
+    class Touchy(dict):
+        def __getattribute__(self, name: str) -> Any:
+            raise RuntimeError(f"touched {name}")
+
+        def values(self) -> Any:
+            raise RuntimeError("loads from disk")
+
+        def __len__(self) -> int:
+            raise RuntimeError("counts")
+
+    class Lazy:
+        @property
+        def __dict__(self) -> Any:
+            raise RuntimeError("loads from disk")
+
+    module, touchy, lazy = nn.Tanh(), Touchy(a=nn.Tanh()), Lazy()
+    assert len(modules(lambda x: (module(x), touchy, lazy))) == 2
+
+
+def test_search_ends() -> None:
+    module, data = nn.Tanh(), [{str(i): [i] for i in range(900)} for _ in range(900)]
+    assert modules(lambda x: (module(x), data)) == [module]
