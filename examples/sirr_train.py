@@ -6,6 +6,8 @@ Takes every option of ``msloss-sirr train`` (``--help`` lists them), and on seve
 ``accelerate launch``. Exchange any of the four parts below for one of your own.
 """
 
+import sys
+
 import tyro
 
 from msloss import OnPlateau
@@ -13,11 +15,12 @@ from msloss_sirr import Remover, TrainConfig, train
 from msloss_sirr.cli.failing import one_line_errors
 from msloss_sirr.data.synthesis import linear
 from msloss_sirr.losses.criterion import build_criterion
+from msloss_sirr.training.presets import defaults
 
 
 def main() -> None:
     """Put the parts together and train."""
-    config = tyro.cli(TrainConfig, description=__doc__)
+    config = tyro.cli(TrainConfig, description=__doc__, default=defaults(sys.argv[1:]))
     best = train(
         config,
         # the network: any module from an ambient image (N, 3, H, W) to Layers(transmission, reflection)

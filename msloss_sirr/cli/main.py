@@ -1,7 +1,8 @@
 """From the words of the command line to the command."""
 
+import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -9,10 +10,7 @@ from msloss_sirr.cli.commands import run_remove, run_train
 from msloss_sirr.cli.failing import one_line_errors
 from msloss_sirr.photo.config import RemoveConfig
 from msloss_sirr.training.config import TrainConfig
-
-_Command = (
-    Annotated[TrainConfig, tyro.conf.subcommand("train")] | Annotated[RemoveConfig, tyro.conf.subcommand("remove")]
-)
+from msloss_sirr.training.presets import defaults
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -22,7 +20,10 @@ def main(words: Sequence[str] | None = None) -> None:
         words: the arguments; ``None`` takes the process's own.
     """
     with one_line_errors("msloss-sirr"):
-        command = tyro.cli(_Command, prog="msloss-sirr", args=words)
+        words = sys.argv[1:] if words is None else words
+        train: Any = Annotated[TrainConfig, tyro.conf.subcommand("train", default=defaults(words))]
+        remove: Any = Annotated[RemoveConfig, tyro.conf.subcommand("remove")]
+        command: Any = tyro.cli(train | remove, prog="msloss-sirr", args=words)
         if isinstance(command, TrainConfig):
             run_train(command)
         else:

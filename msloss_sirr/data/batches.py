@@ -15,6 +15,8 @@ class Batch(NamedTuple):
 
     ambient: Tensor
     target: Layers
+    depth: Tensor | None = None
+    """Depth images that lie beside the photographs, ``(N, 1, H, W)``, on any scale; of a made one, the scene's."""
 
 
 Recipe: TypeAlias = Callable[[Tensor, Tensor, Sequence[int]], Batch]
@@ -27,7 +29,7 @@ def compose(draws: DrawBatch, recipe: Recipe) -> Batch:
     The reflection of a real pair is I - T where that is positive.
     """
     first, second = to_float(draws.first), to_float(draws.second)
-    batch = Batch(first, Layers(second, (first - second).clamp(0, 1)))
+    batch = Batch(first, Layers(second, (first - second).clamp(0, 1)), draws.depth)
     if bool(draws.real.all()):
         return batch
     made = recipe(first, second, draws.seed.tolist())
@@ -35,4 +37,5 @@ def compose(draws: DrawBatch, recipe: Recipe) -> Batch:
     return Batch(
         batch.ambient.where(real, made.ambient),
         Layers(*(a.where(real, b) for a, b in zip(batch.target, made.target, strict=True))),
+        draws.depth,
     )

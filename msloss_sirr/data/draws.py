@@ -21,6 +21,8 @@ class Draw(NamedTuple):
     real: bool
     seed: int
     """What the synthesis of this draw is seeded with."""
+    depth: Tensor | None = None
+    """The depth image of the first, ``(1, H, W)`` float32, if there is one."""
 
 
 class DrawBatch(NamedTuple):
@@ -30,6 +32,8 @@ class DrawBatch(NamedTuple):
     second: Tensor
     real: Tensor
     seed: Tensor
+    depth: Tensor | None = None
+    """``(N, 1, H, W)`` float32, if all have one."""
 
 
 class Draws(Dataset[Draw]):
@@ -45,6 +49,7 @@ class Draws(Dataset[Draw]):
         photos: images to make reflections on.
         real_share: probability that a draw is a real pair, if there are both.
         seed: any integer.
+        photo_depths: depth images of the photos, in their order.
 
     Raises:
         ValueError: if there is nothing to draw from.
@@ -59,6 +64,7 @@ class Draws(Dataset[Draw]):
         photos: ImageSequence | None = None,
         real_share: float = 0.3,
         seed: int = 0,
+        photo_depths: ImageSequence | None = None,
     ) -> None:
         if not pairs and not photos:
             raise ValueError("no pairs and no photos: nothing to draw from")
@@ -68,6 +74,7 @@ class Draws(Dataset[Draw]):
         self.photos = photos
         self.real_share = 1.0 if not photos else real_share if pairs else 0.0
         self.seed = seed
+        self.photo_depths = photo_depths
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -82,12 +89,18 @@ class Draws(Dataset[Draw]):
         real = rng.random() < self.real_share
         if real:
             assert self.pairs is not None  # noqa: S101
-            first, second = _crop(rng, self.crop, *self.pairs[rng.randrange(len(self.pairs))])
+            first, second, *depth = _crop(rng, self.crop, *_present(*self.pairs[rng.randrange(len(self.pairs))]))
         else:
             assert self.photos is not None  # noqa: S101
-            (first,) = _crop(rng, self.crop, self.photos[rng.randrange(len(self.photos))])
+            number = rng.randrange(len(self.photos))
+            depths = None if self.photo_depths is None else self.photo_depths[number]
+            first, *depth = _crop(rng, self.crop, *_present(self.photos[number], depths))
             (second,) = _crop(rng, self.crop, self.photos[rng.randrange(len(self.photos))])
-        return Draw(first, second, real, rng.getrandbits(63))
+        return Draw(first, second, real, rng.getrandbits(63), *depth)
+
+
+def _present(*images: Tensor | None) -> list[Tensor]:
+    return [image for image in images if image is not None]
 
 
 def _crop(rng: random.Random, size: int, *images: Tensor) -> list[Tensor]:
@@ -103,9 +116,11 @@ def _crop(rng: random.Random, size: int, *images: Tensor) -> list[Tensor]:
 
 def collate(draws: list[Draw]) -> DrawBatch:
     """Return draws as a batch."""
+    depths = _present(*(draw.depth for draw in draws))
     return DrawBatch(
         torch.stack([draw.first for draw in draws]),
         torch.stack([draw.second for draw in draws]),
         torch.tensor([draw.real for draw in draws]),
         torch.tensor([draw.seed for draw in draws]),
+        torch.stack(depths) if len(depths) == len(draws) else None,
     )

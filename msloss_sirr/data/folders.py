@@ -1,18 +1,18 @@
 """Folders of photos and of pairs as sequences of decoded images."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
 from msloss_sirr.errors import InputError
 from msloss_sirr.images.listing import find_images
-from msloss_sirr.images.reading import read_pixels, read_size
+from msloss_sirr.images.reading import read_depth, read_pixels, read_size
 
 
 class ImageSequence(Protocol):
-    """Decoded images by their number, ``(3, H, W)`` uint8: a list of tensors, or `Images`."""
+    """Decoded images by their number: a list of tensors, or `Images`."""
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -22,16 +22,20 @@ class ImageSequence(Protocol):
 
 
 class Images:
-    """Image files as a sequence of ``(3, H, W)`` uint8 tensors, decoded when first asked for.
+    """Image files as a sequence of tensors, decoded when first asked for.
 
     Args:
         paths: the files.
         cache_bytes: decoded images are kept until they fill this many bytes; those that follow are decoded anew
             each time.
+        read: decodes a file; the default gives ``(3, H, W)`` uint8.
     """
 
-    def __init__(self, paths: Sequence[Path], cache_bytes: int = 2**31) -> None:
+    def __init__(
+        self, paths: Sequence[Path], cache_bytes: int = 2**31, read: Callable[[Path], Tensor] = read_pixels
+    ) -> None:
         self.paths = tuple(paths)
+        self._read = read
         self._room = cache_bytes
         self._kept: dict[int, Tensor] = {}
 
@@ -41,11 +45,20 @@ class Images:
     def __getitem__(self, index: int) -> Tensor:
         if index in self._kept:
             return self._kept[index]
-        pixels = read_pixels(self.paths[index])
+        pixels = self._read(self.paths[index])
         if pixels.nbytes <= self._room:
             self._room -= pixels.nbytes
             self._kept[index] = pixels
         return pixels
+
+
+class Pair(NamedTuple):
+    """A photograph taken through glass, and the same scene without; ``(3, H, W)`` uint8."""
+
+    ambient: Tensor
+    transmission: Tensor
+    depth: Tensor | None
+    """The depth image that lies beside them, ``(1, H, W)`` float32, if there is one."""
 
 
 class Pairs:
@@ -54,24 +67,28 @@ class Pairs:
     Args:
         ambient: photographs taken through glass.
         transmission: the same scenes without, in the same order.
+        depth: depth images of them, ``(1, H, W)`` float32, likewise.
     """
 
-    def __init__(self, ambient: ImageSequence, transmission: ImageSequence) -> None:
+    def __init__(self, ambient: ImageSequence, transmission: ImageSequence, depth: ImageSequence | None = None) -> None:
         if len(ambient) != len(transmission):
             raise ValueError(f"{len(ambient)} ambient images but {len(transmission)} transmission images")
+        if depth is not None and len(depth) != len(ambient):
+            raise ValueError(f"{len(ambient)} pairs but {len(depth)} depth images")
         self.ambient = ambient
         self.transmission = transmission
+        self.depth = depth
 
     def __len__(self) -> int:
         return len(self.ambient)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, index: int) -> Pair:
         ambient, transmission = self.ambient[index], self.transmission[index]
         if ambient.shape != transmission.shape:
             raise InputError(
                 f"pair {index} is of two sizes, {tuple(ambient.shape)} and {tuple(transmission.shape)}; bring it to one"
             )
-        return ambient, transmission
+        return Pair(ambient, transmission, None if self.depth is None else self.depth[index])
 
 
 def photo_folder(folder: Path) -> Images:
@@ -86,8 +103,12 @@ def photo_folder(folder: Path) -> Images:
     return Images(paths)
 
 
-def pair_folder(folder: Path) -> Pairs:
+def pair_folder(folder: Path, *, depth: bool = False) -> Pairs:
     """Return the pairs of a folder: ``ambient/NAME`` and ``transmission/NAME``, matched by name without suffix.
+
+    Args:
+        folder: holds ``ambient`` and ``transmission``.
+        depth: whether there are depth images too, ``depth/NAME``.
 
     Raises:
         InputError: if a folder is missing or empty, a name has no counterpart or stands for two files, a file is no
@@ -111,8 +132,27 @@ def pair_folder(folder: Path) -> Pairs:
             raise InputError(
                 f"{path} is {width}x{height} but its transmission is {other[1]}x{other[0]}; bring the pair to one size"
             )
-    names_in_order = sorted(ambient)
-    return Pairs(Images([ambient[n] for n in names_in_order]), Images([transmission[n] for n in names_in_order]))
+    ambients, transmissions = ([part[name] for name in sorted(ambient)] for part in (ambient, transmission))
+    depths = depth_images(folder / "depth", ambients) if depth else None
+    return Pairs(Images(ambients), Images(transmissions), depths)
+
+
+def depth_images(folder: Path, photos: Sequence[Path]) -> Images:
+    """Return the depth images of photographs: the files of a folder that have their names, whatever the suffix.
+
+    Raises:
+        InputError: if there is no such folder, or a depth image is missing, of another size, or no image.
+    """
+    found = _by_stem(folder)
+    for photo in photos:
+        if photo.stem not in found:
+            raise InputError(f"{photo} has no depth image; give it one, {folder / photo.stem}.png say")
+        (height, width), other = read_size(photo), read_size(found[photo.stem])
+        if (height, width) != other:
+            raise InputError(
+                f"{photo} is {width}x{height} but its depth image is {other[1]}x{other[0]}; bring it to that size"
+            )
+    return Images([found[photo.stem] for photo in photos], read=read_depth)
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:

@@ -9,6 +9,7 @@ from torchmetrics.functional.image import peak_signal_noise_ratio, structural_si
 
 from msloss import refine
 from msloss_sirr.data.folders import Pairs
+from msloss_sirr.depth.source import DepthSource, guidance
 from msloss_sirr.images.reading import to_bytes, to_float
 from msloss_sirr.layers import Layers
 
@@ -57,20 +58,25 @@ def evaluate(
     indices: Sequence[int] | None = None,
     steps: int = 1,
     device: torch.device | str = "cpu",
+    source: DepthSource | None = None,
 ) -> list[Evaluation]:
     """Score a model on pairs, image by image at its own size.
 
     Args:
-        model: from an ambient image ``(1, 3, H, W)`` to `Layers`.
+        model: from an ambient image ``(1, 3, H, W)``, and its prepared depth if it is guided by one, to `Layers`.
         pairs: ambient and transmission images.
         indices: which of the pairs; ``None`` takes all.
         steps: how many times the model is applied.
         device: where the model is.
+        source: where the depth comes from that the model is guided by.
     """
     found = []
     for index in range(len(pairs)) if indices is None else indices:
-        ambient, transmission = (to_float(x.to(device)) for x in pairs[index])
-        layers = refine(model, ambient[None], steps=steps, feedback="transmission")
+        pair = pairs[index]
+        ambient, transmission = to_float(pair.ambient.to(device)), to_float(pair.transmission.to(device))
+        stored = None if pair.depth is None else pair.depth[None].to(device)
+        guide = guidance(model, source, ambient[None], stored)
+        layers = refine(model, ambient[None], *guide, steps=steps, feedback="transmission")
         found.append(Evaluation(score(ambient, transmission), score(layers.transmission[0], transmission)))
     return found
 

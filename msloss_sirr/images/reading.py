@@ -14,6 +14,7 @@ from torch import Tensor
 from msloss_sirr.errors import InputError
 
 _ORIENTATION = 0x0112
+_ONE_CHANNEL = frozenset({"F", "I", "I;16", "I;16B", "I;16L", "L"})
 _EIGHT_BIT = frozenset({"1", "CMYK", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "YCbCr"})
 
 
@@ -55,6 +56,19 @@ def read_photo(path: Path) -> Photo:
             exif=_exif_of(upright),
             icc_profile=profile if profile and profile[16:20] == b"RGB " else None,  # the pixels are RGB now
         )
+
+
+def read_depth(path: Path) -> Tensor:
+    """Return the values of a depth image, upright, ``(1, H, W)``, float32: one channel of 8, 16 or 32 bits.
+
+    Raises:
+        InputError: if the file cannot be read or decoded whole, or has several channels.
+    """
+    with _opened(path) as image:
+        if image.mode not in _ONE_CHANNEL:
+            raise InputError(f"{path} is a {image.mode} image; a depth image has one channel")
+        array = np.array(ImageOps.exif_transpose(image), dtype=np.float32)
+        return torch.from_numpy(array)[None]
 
 
 def read_size(path: Path) -> tuple[int, int]:

@@ -17,7 +17,10 @@ class LossConfig:
     transmission: float = 1.0
     """Weight of the mean squared error of T."""
     reflection: float = 1.0
-    """Weight of the mean squared error of R, at the first step; later ones have no R of their own to hold to."""
+    """Weight of the mean squared error of R."""
+    reflection_target: Literal["first", "residual"] = "first"
+    """What R is held to at later steps, of which the paper says nothing: first holds it to R at the first step and to
+    nothing later; residual to what is still there, the step's input without T."""
     gradient: float = 1.0
     """Weight of the mean squared error of the gradients of T."""
     feature: float = 1.0

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from msloss_sirr.layers import Layers
+from msloss_sirr.layers import Estimate, Layers
 from msloss_sirr.losses.config import LossConfig
 from msloss_sirr.losses.features import FeatureLoss, load_backbone
 from msloss_sirr.losses.gradient import image_gradient
@@ -29,7 +29,8 @@ class LayersCriterion(nn.Module):
     - ``gradient``: mean squared error of the gradients of T (equation 3)
     - ``feature``: mean absolute error of the features of T (equation 2), if there is a feature loss
 
-    Their weights are the loss's: see `term_weights`.
+    Their weights are the loss's: see `term_weights`. R is held to the target's, or, if the estimate tells what it was
+    made from (`Estimate`), to what that holds beside T: ``I - T`` where it is positive.
 
     Args:
         feature_loss: compares T by its features; ``None`` leaves the term out.
@@ -45,12 +46,16 @@ class LayersCriterion(nn.Module):
         with _full_precision(target.transmission):
             return Prepared(target, image_gradient(target.transmission), features)
 
-    def forward(self, estimate: Layers, target: Prepared) -> dict[str, Tensor]:
+    def forward(self, estimate: Layers | Estimate, target: Prepared) -> dict[str, Tensor]:
         """Return the terms, scalars, of layers ``(N, 3, H, W)`` against a prepared target."""
         with _full_precision(estimate.transmission):
+            layers = target.layers
+            remaining = layers.reflection
+            if isinstance(estimate, Estimate):
+                remaining = (estimate.ambient.detach().to(remaining) - layers.transmission).clamp(0, 1)
             terms = {
-                "transmission": F.mse_loss(estimate.transmission, target.layers.transmission),
-                "reflection": F.mse_loss(estimate.reflection.to(target.layers.reflection), target.layers.reflection),
+                "transmission": F.mse_loss(estimate.transmission, layers.transmission),
+                "reflection": F.mse_loss(estimate.reflection.to(remaining), remaining),
                 "gradient": F.mse_loss(image_gradient(estimate.transmission), target.gradient),
             }
         if self.feature_loss is not None:
@@ -75,14 +80,14 @@ def build_criterion(config: LossConfig) -> LayersCriterion:
 
 
 def term_weights(config: LossConfig) -> dict[str, float | Callable[[int], Sequence[float]]]:
-    """Return the weights of the terms, for `msloss.MultiStepLoss`; R is held to its target at the first step only."""
+    """Return the weights of the terms, for `msloss.MultiStepLoss`."""
 
     def first_step(steps: int) -> Sequence[float]:
         return (config.reflection,) + (0.0,) * (steps - 1)
 
     weights: dict[str, float | Callable[[int], Sequence[float]]] = {
         "transmission": config.transmission,
-        "reflection": first_step,
+        "reflection": first_step if config.reflection_target == "first" else config.reflection,
         "gradient": config.gradient,
     }
     return weights if config.backbone == "none" else {**weights, "feature": config.feature}

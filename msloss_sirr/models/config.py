@@ -1,22 +1,53 @@
 """What a remover is made of; travels inside its checkpoint."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from msloss_sirr.errors import InputError
 
 
 @dataclass(frozen=True)
 class RemoverConfig:
-    """The two U-Nets of a remover."""
+    """The networks of a remover, and what they are given."""
 
-    channels: tuple[int, ...] = (16, 32, 64, 96)
-    """Channels at each level of a U-Net, from full resolution down."""
-    patch: int = 1
+    architecture: Literal["unet", "compact"] = "compact"
+    """unet: the classic one, of plain convolutions; compact: gated blocks, for little time and memory."""
+    networks: Literal["both", "transmission"] = "both"
+    """both: one network estimates R, and another T from I and R; transmission: one estimates T from I."""
+    depth: Literal["none", "pure", "ranged"] = "none"
+    """Depth of the ambient image that the networks are given: none, as it is from 0 to 1, or cut into ranges."""
+    ranges: int = 4
+    """k: ranges that depth is cut into."""
+    range_mode: Literal["uniform", "quantile"] = "uniform"
+    """Whether ranges are equal parts of the depth, or of the image's area."""
+
+    channels: tuple[int, ...] = (32, 64, 128, 256)
+    """Channels at each level of a network, from full resolution down."""
+    patch: int = 2
     """Side of the pixel blocks that are folded into channels at the door; 1 folds nothing."""
     residual: bool = True
     """Estimate what changes from the ambient image to the transmission, instead of the transmission itself."""
+    norm: Literal["none", "batch", "instance", "group"] = "none"
+    """Normalisation behind the convolutions of a unet."""
+    upsampling: Literal["bilinear", "transposed"] = "bilinear"
+    """How a unet doubles the size on the way up: 1x1 convolution and interpolation, or 2x2 transposed convolution."""
+    blocks: int = 2
+    """Blocks at each level of a compact network, on the way down and on the way up; twice as many at the lowest."""
 
     def __post_init__(self) -> None:
         """Refuse what makes no network."""
         if not self.channels or min(self.channels) < 1 or self.patch < 1:
             raise InputError(f"channels={self.channels}, patch={self.patch}: give one or more levels, all at least 1")
+        if self.ranges < 1 or self.blocks < 1:
+            raise InputError(f"ranges={self.ranges}, blocks={self.blocks}: give at least 1")
+        if self.norm == "group" and any(width % GROUPS for width in self.channels):
+            raise InputError(f"channels={self.channels} with norm='group': give multiples of {GROUPS}")
+
+    @property
+    def guides(self) -> int:
+        """Channels of depth that the networks are given."""
+        return 0 if self.depth == "none" else 1
+
+
+GROUPS = 8
+"""Groups of channels that ``norm="group"`` normalises by."""

@@ -3,7 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from msloss_sirr.layers import Layers
+from msloss import RangedQuantizer
+from msloss_sirr.depth.scaling import scaled_depth
+from msloss_sirr.layers import Estimate, Layers
+from msloss_sirr.models.compact import CompactNet
 from msloss_sirr.models.config import RemoverConfig
 from msloss_sirr.models.unet import UNet
 
@@ -11,22 +14,99 @@ from msloss_sirr.models.unet import UNet
 class Remover(nn.Module):
     """Estimate the layers of a photograph taken through glass.
 
-    ``R = reflection_net(I)`` and ``T = transmission_net(I, R)``, both U-Nets (figure 2 of the paper); with
-    ``config.residual``, ``T = I + transmission_net(I, R)``. Input ``(N, 3, H, W)``, RGB, sRGB-encoded, [0, 1], of any
-    size; output `Layers` of the same size, not clipped to [0, 1]. An untrained residual remover returns its input.
+    ``R = reflection_net(I, D)`` and ``T = transmission_net(I, R, D)`` (figure 2 of the paper), with the depth D if
+    ``config.depth`` asks for it, and ``T = I + transmission_net(I, R, D)`` with ``config.residual``. With
+    ``config.networks="transmission"`` there is no reflection net, and R is what T leaves of I.
+
+    Input ``(N, 3, H, W)``, RGB, sRGB-encoded, [0, 1], of any size, and depth ``(N, 1, H, W)`` as `prepare_depth`
+    returns it; output `Layers` of the same size, not clipped to [0, 1]. An untrained residual remover returns its
+    input.
 
     Args:
         config: what the networks are made of.
+
+    Raises:
+        ValueError: at a call, if the image or the depth is not of that shape, or the image is not of floating-point
+            numbers.
     """
 
     def __init__(self, config: RemoverConfig | None = None) -> None:
         super().__init__()
         self.config = config or RemoverConfig()
-        self.reflection_net = UNet(3, 3, self.config.channels, self.config.patch)
-        self.transmission_net = UNet(6, 3, self.config.channels, self.config.patch)
+        with_depth = 3 + self.config.guides
+        both = self.config.networks == "both"
+        self.reflection_net = _net(self.config, with_depth) if both else None
+        self.transmission_net = _net(self.config, with_depth + 3 if both else with_depth)
+        self.quantizer = RangedQuantizer(self.config.ranges, self.config.range_mode)
 
-    def forward(self, ambient: Tensor) -> Layers:
-        """Return the estimated layers of ``ambient``; see the class."""
-        reflection = self.reflection_net(ambient)
-        transmission = self.transmission_net(torch.cat([ambient, reflection], dim=1))
-        return Layers(ambient + transmission if self.config.residual else transmission, reflection)
+    def forward(self, ambient: Tensor, depth: Tensor | None = None) -> Layers:
+        """Return the estimated layers of ``ambient``, guided by a prepared ``depth``; see the class."""
+        self._check(ambient, depth)
+        guide = [] if depth is None else [depth.to(ambient.dtype)]
+        if self.reflection_net is None:
+            change = self.transmission_net(torch.cat([ambient, *guide], dim=1))
+            transmission = ambient + change if self.config.residual else change
+            return Layers(transmission, ambient - transmission)
+        reflection = self.reflection_net(torch.cat([ambient, *guide], dim=1))
+        change = self.transmission_net(torch.cat([ambient, reflection, *guide], dim=1))
+        return Layers(ambient + change if self.config.residual else change, reflection)
+
+    @torch.no_grad()
+    def prepare_depth(self, depth: Tensor) -> Tensor:
+        """Return what the networks are given of a depth map: its ranges, or itself from 0 to 1, as configured.
+
+        Args:
+            depth: ``(N, 1, H, W)``, on any scale, of the ambient image as it was taken. It is prepared once, and the
+                same at every step.
+
+        Returns:
+            ``(N, 1, H, W)``, in [0, 1].
+
+        Raises:
+            ValueError: if the depth is of another shape, or the remover is guided by none.
+        """
+        if self.config.depth == "none":
+            raise ValueError("this remover is guided by no depth; call it with the image alone")
+        return self.quantizer(depth) if self.config.depth == "ranged" else scaled_depth(depth)
+
+    def _check(self, ambient: Tensor, depth: Tensor | None) -> None:
+        if ambient.dim() != 4 or ambient.shape[1] != 3 or not ambient.is_floating_point():
+            raise ValueError(
+                f"ambient is {tuple(ambient.shape)} of {ambient.dtype}; give (N, 3, H, W), floating-point, in [0, 1]"
+            )
+        if (depth is None) != (self.config.depth == "none"):
+            needs = "no depth" if self.config.depth == "none" else "depth, as prepare_depth returns it"
+            raise ValueError(f"this remover is guided by {needs}, but was given {'none' if depth is None else 'some'}")
+        if depth is not None and depth.shape != (ambient.shape[0], 1, *ambient.shape[2:]):
+            raise ValueError(f"depth is {tuple(depth.shape)} but ambient {tuple(ambient.shape)}; give (N, 1, H, W)")
+
+
+class Telling(nn.Module):
+    """A remover that tells what its estimates were made from: it returns an `Estimate`.
+
+    Args:
+        remover: returns `Layers`.
+    """
+
+    def __init__(self, remover: nn.Module) -> None:
+        super().__init__()
+        self.remover = remover
+
+    def forward(self, ambient: Tensor, *depth: Tensor) -> Estimate:
+        """Return the estimate of the layers of ``ambient``."""
+        layers: Layers = self.remover(ambient, *depth)
+        return Estimate(layers.transmission, layers.reflection, ambient)
+
+
+def _net(config: RemoverConfig, inputs: int) -> nn.Module:
+    if config.architecture == "compact":
+        return CompactNet(inputs, 3, config.channels, config.patch, config.blocks)
+    return UNet(
+        inputs,
+        3,
+        config.channels,
+        config.patch,
+        norm=config.norm,
+        upsampling=config.upsampling,
+        silent=config.residual,
+    )

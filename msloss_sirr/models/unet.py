@@ -1,44 +1,65 @@
-"""The U-Net."""
+"""The classic U-Net."""
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from msloss_sirr.models.config import GROUPS
+
+Norm = Literal["none", "batch", "instance", "group"]
+
 
 class UNet(nn.Module):
-    """A U-Net for images of any size: two 3x3 convolutions a level, max-pooling down, bilinear up, skips between.
+    """A U-Net for images of any size: two 3x3 convolutions a level, max-pooling down, doubling up, skips between.
 
     ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``. Sides that are no multiple of
     ``patch * 2 ** (levels - 1)`` are continued by their border for the computation, and cut again. Weights start as He
-    et al. 2015 have them, those of the last convolution at zero: an untrained network returns zeros.
+    et al. 2015 have them, biases at zero.
 
     Args:
         in_channels: channels of the input.
         out_channels: channels of the output.
         channels: channels at each level, from full resolution down.
         patch: side of the pixel blocks that are folded into channels at the door, and unfolded on leaving.
+        norm: normalisation behind every convolution but the last; ``"group"`` has groups of channels by the eighth.
+        upsampling: ``"transposed"``, a 2x2 transposed convolution, or ``"bilinear"``, behind a 1x1 convolution.
+        silent: begin with the last convolution at zero, so that an untrained network returns zeros.
 
-    Source: Ronneberger et al., "U-Net", MICCAI 2015; blocks folded into channels as in Shi et al., CVPR 2016.
+    Source: Ronneberger et al., "U-Net", MICCAI 2015, whose convolutions leave out the border where these continue it
+    by zeros; blocks folded into channels as in Shi et al., CVPR 2016.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, channels: Sequence[int], patch: int = 1) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        channels: Sequence[int] = (64, 128, 256, 512, 1024),
+        patch: int = 1,
+        *,
+        norm: Norm = "none",
+        upsampling: Literal["bilinear", "transposed"] = "transposed",
+        silent: bool = False,
+    ) -> None:
         super().__init__()
         self.multiple = patch * 2 ** (len(channels) - 1)
+        self.upsampling = upsampling
         self.fold = nn.PixelUnshuffle(patch)
         self.unfold = nn.PixelShuffle(patch)
         inner = (in_channels * patch**2, *channels)
-        self.down = nn.ModuleList(_block(a, b) for a, b in zip(inner, channels, strict=False))
-        self.narrow = nn.ModuleList(nn.Conv2d(below, here, 1) for here, below in pairwise(channels))
-        self.up = nn.ModuleList(_block(2 * here, here) for here in channels[:-1])
+        self.down = nn.ModuleList(_block(a, b, norm) for a, b in zip(inner, channels, strict=False))
+        self.narrow = nn.ModuleList(_narrowing(below, here, upsampling) for here, below in pairwise(channels))
+        self.up = nn.ModuleList(_block(2 * here, here, norm) for here in channels[:-1])
         self.out = nn.Conv2d(channels[0], out_channels * patch**2, 1)
         for module in self.modules():
-            if isinstance(module, nn.Conv2d):
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
-        nn.init.zeros_(self.out.weight)
+        if silent:
+            nn.init.zeros_(self.out.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the output for ``x``; see the class."""
@@ -50,15 +71,27 @@ class UNet(nn.Module):
             skips.append(h)
         h = skips.pop()
         for narrow, block in zip(reversed(self.narrow), reversed(self.up), strict=True):
-            raised = F.interpolate(narrow(h), scale_factor=2, mode="bilinear", align_corners=False)
+            raised = narrow(h)
+            if self.upsampling == "bilinear":
+                raised = F.interpolate(raised, scale_factor=2, mode="bilinear", align_corners=False)
             h = block(torch.cat([skips.pop(), raised], dim=1))
         return self.unfold(self.out(h))[..., :height, :width]  # type: ignore[no-any-return]
 
 
-def _block(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, padding=1),
-        nn.ReLU(inplace=True),
-        nn.Conv2d(outputs, outputs, 3, padding=1),
-        nn.ReLU(inplace=True),
-    )
+def _narrowing(below: int, here: int, upsampling: str) -> nn.Module:
+    return nn.Conv2d(below, here, 1) if upsampling == "bilinear" else nn.ConvTranspose2d(below, here, 2, stride=2)
+
+
+def _block(inputs: int, outputs: int, norm: Norm) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for width in (inputs, outputs):
+        layers += [nn.Conv2d(width, outputs, 3, padding=1), *_norm(norm, outputs), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)
+
+
+def _norm(norm: Norm, width: int) -> list[nn.Module]:
+    if norm == "batch":
+        return [nn.BatchNorm2d(width)]
+    if norm == "instance":
+        return [nn.InstanceNorm2d(width, affine=True)]
+    return [nn.GroupNorm(GROUPS, width)] if norm == "group" else []

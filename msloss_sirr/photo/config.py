@@ -1,10 +1,12 @@
 """What the photo tool is asked to do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 from tyro.conf import Positional, arg
+
+from msloss_sirr.depth.config import DepthConfig
 
 
 @dataclass(frozen=True)
@@ -25,3 +27,4 @@ class RemoveConfig:
     """Replace files that are there already."""
     device: str = "auto"
     """auto, cpu, cuda, mps, ...; auto takes an accelerator if there is one."""
+    depth: DepthConfig = field(default_factory=DepthConfig)

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from msloss import refine
+from msloss_sirr.data.folders import depth_images
+from msloss_sirr.depth.source import DepthSource, build_source, guidance, stored_depth
 from msloss_sirr.errors import InputError
 from msloss_sirr.images.listing import SUFFIXES, find_images
 from msloss_sirr.images.reading import read_photo, to_bytes, to_float
@@ -44,13 +46,17 @@ def remove_files(config: RemoveConfig, done: Callable[[Job], None] | None = None
     jobs = plan(config)
     remover = load_remover(config.checkpoint) if config.checkpoint else load_default_remover()
     device = find_device(config.device)
-    remover.to(device)
+    source = build_source(remover.config.depth, config.depth)
+    for network in (remover, source):
+        if isinstance(network, torch.nn.Module):
+            network.to(device)
     config.out.mkdir(parents=True, exist_ok=True)
     left_out: list[str] = []
     for job in jobs:
         try:
             photo = read_photo(job.source)
-            layers = remove(remover, photo.pixels.to(device), steps=config.steps)
+            stored = depth_images(job.source.parent / "depth", [job.source])[0] if source is stored_depth else None
+            layers = remove(remover, photo.pixels.to(device), steps=config.steps, source=source, stored=stored)
             write_pixels(job.transmission, layers.transmission, exif=photo.exif, icc_profile=photo.icc_profile)
             if job.reflection is not None:
                 write_pixels(job.reflection, layers.reflection, icc_profile=photo.icc_profile)
@@ -64,13 +70,28 @@ def remove_files(config: RemoveConfig, done: Callable[[Job], None] | None = None
         raise InputError(f"{len(left_out)} of {len(jobs)} photographs left out: {'; '.join(left_out[:3])}{more}")
 
 
-def remove(remover: Remover, pixels: Tensor, *, steps: int = 1) -> Layers:
+def remove(
+    remover: Remover,
+    pixels: Tensor,
+    *,
+    steps: int = 1,
+    source: DepthSource | None = None,
+    stored: Tensor | None = None,
+) -> Layers:
     """Return the layers of one photograph, ``(3, H, W)`` uint8 RGB each, as the photograph itself.
 
     With several steps, the reflection is all that they took off: I - T where that is positive.
+
+    Args:
+        remover: on the device of the photograph.
+        pixels: the photograph, ``(3, H, W)`` uint8 RGB.
+        steps: how many times the remover is applied to its own output.
+        source: where depth comes from, if the remover is guided by it.
+        stored: a depth image of the photograph, ``(1, H, W)``, for a source that uses one.
     """
     ambient = to_float(pixels)
-    estimate: Layers = refine(remover, ambient[None], steps=steps, feedback="transmission")
+    guide = guidance(remover, source, ambient[None], None if stored is None else stored[None].to(pixels.device))
+    estimate: Layers = refine(remover, ambient[None], *guide, steps=steps, feedback="transmission")
     transmission = estimate.transmission[0]
     reflection = estimate.reflection[0] if steps == 1 else ambient - transmission
     return Layers(to_bytes(transmission), to_bytes(reflection))

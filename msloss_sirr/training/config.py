@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import arg
 
+from msloss_sirr.depth.config import DepthConfig
 from msloss_sirr.errors import InputError
 from msloss_sirr.losses.config import LossConfig
 from msloss_sirr.models.config import RemoverConfig
@@ -22,6 +23,9 @@ class TrainConfig:
     """Folder of real pairs that the best checkpoint is chosen by: ambient/NAME and transmission/NAME."""
     out: Path
     """Folder of the run: checkpoints, metrics, configuration."""
+    preset: Literal["compact", "paper"] = "compact"
+    """What the defaults of all other options are: compact trains the remover that comes with the package; paper is
+    the training of the paper, as it says."""
     pairs: Path | None = None
     """Folder of real pairs to train on: ambient/NAME and transmission/NAME."""
     photos: Path | None = None
@@ -60,12 +64,11 @@ class TrainConfig:
     """Continue the run in the out folder."""
 
     model: RemoverConfig = field(default_factory=RemoverConfig)
+    depth: DepthConfig = field(default_factory=DepthConfig)
     loss: LossConfig = field(default_factory=LossConfig)
 
     def __post_init__(self) -> None:
         """Refuse what no training can be made of."""
-        if self.pairs is None and self.photos is None:
-            raise InputError("nothing to train on; give --pairs, --photos or both")
         for name in ("crop", "steps", "start_steps", "epochs", "epoch_images", "batch"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; give 1 or more")

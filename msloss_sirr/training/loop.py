@@ -11,15 +11,16 @@ from accelerate.utils import set_seed
 from torch.utils.data import DataLoader
 
 from msloss import MultiStepLoss, OnPlateau, Rehearsal, Schedule, StepLosses
-from msloss_sirr.data.batches import Recipe, compose
+from msloss_sirr.data.batches import Batch, Recipe, compose
 from msloss_sirr.data.draws import Draws, collate
-from msloss_sirr.data.folders import Pairs, pair_folder, photo_folder
+from msloss_sirr.data.folders import Pairs, depth_images, pair_folder, photo_folder
 from msloss_sirr.data.synthesis import linear
+from msloss_sirr.depth.source import DepthSource, build_source, guidance
 from msloss_sirr.errors import InputError
 from msloss_sirr.evaluation.scores import SMALLEST_SIDE, Evaluation, evaluate
 from msloss_sirr.losses.criterion import LayersCriterion, build_criterion, term_weights
 from msloss_sirr.models.checkpoint import save_remover
-from msloss_sirr.models.remover import Remover
+from msloss_sirr.models.remover import Remover, Telling
 from msloss_sirr.training.config import TrainConfig
 from msloss_sirr.training.progress import TrainingProgress
 from msloss_sirr.training.run import Epoch, RunFolder
@@ -32,6 +33,7 @@ def train(
     criterion: LayersCriterion | None = None,
     schedule: Schedule | None = None,
     recipe: Recipe = linear,
+    depth: DepthSource | None = None,
 ) -> Evaluation:
     """Train a remover, and return the validation scores of its best checkpoint.
 
@@ -40,15 +42,16 @@ def train(
 
     Args:
         config: the training.
-        remover: the network.
+        remover: the network, a `Remover` or a module like it.
         criterion: compares layers.
         schedule: how many steps run at which epoch; its ``step`` is called with the validation PSNR.
         recipe: makes reflections on photos.
+        depth: where the depth comes from that guides the remover.
 
     Raises:
         InputError: if a folder, a file or the configuration cannot be used.
     """
-    return _Training(config, remover, criterion, schedule, recipe).run()
+    return _Training(config, remover, criterion, schedule, recipe, depth).run()
 
 
 class _Training:
@@ -61,17 +64,25 @@ class _Training:
         criterion: LayersCriterion | None,
         schedule: Schedule | None,
         recipe: Recipe,
+        depth: DepthSource | None,
     ) -> None:
+        if config.pairs is None and config.photos is None:
+            raise InputError("nothing to train on; give --pairs, --photos or both")
         self.config = config
         self.folder = RunFolder(config.out)
         self.folder.check(config)
-        self.val = pair_folder(config.val)
+        stored = depth is None and config.model.depth != "none" and config.depth.source == "stored"
+        self.val = pair_folder(config.val, depth=stored)
         _check_scorable(self.val)
+        photos = None if config.photos is None else photo_folder(config.photos)
         draws = Draws(
             length=config.epoch_images,
             crop=config.crop,
-            pairs=None if config.pairs is None else pair_folder(config.pairs),
-            photos=None if config.photos is None else photo_folder(config.photos),
+            pairs=None if config.pairs is None else pair_folder(config.pairs, depth=stored),
+            photos=photos,
+            photo_depths=depth_images(config.photos / "depth", photos.paths)
+            if stored and config.photos and photos
+            else None,
             real_share=config.real_share,
             seed=config.seed,
         )
@@ -87,7 +98,7 @@ class _Training:
         self.schedule = OnPlateau(config.start_steps, config.patience, mode="max") if schedule is None else schedule
         try:
             loss = MultiStepLoss(
-                self.remover,
+                Telling(self.remover) if config.loss.reflection_target == "residual" else self.remover,
                 build_criterion(config.loss) if criterion is None else criterion,
                 config.steps,
                 self.schedule,
@@ -102,6 +113,9 @@ class _Training:
             torch.optim.Adam(self.remover.parameters(), lr=config.lr),
             DataLoader(draws, config.batch, collate_fn=collate, num_workers=config.workers),
         )
+        self.depth = build_source(config.model.depth, config.depth) if depth is None else depth
+        if isinstance(self.depth, torch.nn.Module):
+            self.depth.to(self.accelerator.device)
         self.best: Evaluation | None = None
 
     def run(self) -> Evaluation:
@@ -129,8 +143,13 @@ class _Training:
             batch = compose(next(iter(self.loader)), self.recipe)
         loss = self.accelerator.unwrap_model(self.loss)
         self.loss.train()
-        rehearsal: Rehearsal = loss.rehearse(batch.ambient.contiguous(memory_format=torch.channels_last), batch.target)
+        rehearsal: Rehearsal = loss.rehearse(*self._given(batch))
         return rehearsal
+
+    def _given(self, batch: Batch) -> tuple[Any, ...]:
+        """Return what the loss is called with: ambient image, target, and the depth of the ambient image if any."""
+        ambient = batch.ambient.contiguous(memory_format=torch.channels_last)
+        return ambient, batch.target, *guidance(self.remover, self.depth, ambient, batch.depth)
 
     def _epoch(self, epoch: int, progress: TrainingProgress) -> Epoch:
         start, steps = time.perf_counter(), self.schedule.steps
@@ -140,9 +159,7 @@ class _Training:
         for index, draws in enumerate(self.loader):
             batch = compose(draws, self.recipe)
             lr = self._set_lr(epoch + index / len(self.loader))
-            losses: StepLosses = self.loss(
-                batch.ambient.contiguous(memory_format=torch.channels_last), batch.target, details=True
-            )
+            losses: StepLosses = self.loss(*self._given(batch), details=True)
             self.accelerator.backward(losses.total)
             self.optimizer.step()
             self.optimizer.zero_grad()
@@ -162,7 +179,7 @@ class _Training:
         """Score the remover on the validation pairs, each process its share of them."""
         accelerator = self.accelerator
         share = range(accelerator.process_index, len(self.val), accelerator.num_processes)
-        scores = evaluate(self.remover, self.val, indices=share, device=accelerator.device)
+        scores = evaluate(self.remover, self.val, indices=share, device=accelerator.device, source=self.depth)
         sums = torch.tensor([[*s.before, *s.after] for s in scores], dtype=torch.float64).reshape(-1, 4).sum(dim=0)
         return Evaluation.of([value / len(self.val) for value in self._over_processes(sums, "sum")])
 
@@ -217,6 +234,6 @@ class _Training:
 def _check_scorable(pairs: Pairs) -> None:
     """Decode every pair once, so that one which cannot be scored ends the run before it begins."""
     for index in range(len(pairs)):
-        height, width = pairs[index][0].shape[1:]
+        height, width = pairs[index].ambient.shape[1:]
         if min(height, width) < SMALLEST_SIDE:
             raise InputError(f"validation pair {index} is {width}x{height}; {SMALLEST_SIDE} pixels a side is the least")

@@ -1191,7 +1191,7 @@ def test_hooks_on_outputs_see_the_gradient_of_the_backward_pass(who: str, parts:
         model = small()
 
         def hook(tensor: Tensor) -> None:
-            tensor.register_hook(lambda gradient: gradient.clamp(-1e-3, 1e-3))
+            tensor.register_hook(lambda gradient: 3 * gradient + 1e-3)
 
         def run(v: Tensor) -> tuple[Tensor, ...]:
             output = model(v)
@@ -1209,18 +1209,26 @@ def test_hooks_on_outputs_see_the_gradient_of_the_backward_pass(who: str, parts:
     both_ways(make, lambda output: output[0])
 
 
-def test_gradients_retained_by_outputs_are_those_of_the_backward_pass() -> None:
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize("who", ["model", "criterion"])
+def test_gradients_retained_by_outputs_are_those_of_the_backward_pass(who: str, parts: int) -> None:
     model, (x, y) = small(), images()
     kept: list[Tensor] = []
 
-    def run(v: Tensor) -> Tensor:
+    def run(v: Tensor) -> tuple[Tensor, ...]:
         output = model(v)
-        output.retain_grad()
         kept.append(output)
-        return output
+        if who == "model":
+            output.retain_grad()
+        return (output, output.sin())[:parts]
+
+    def criterion(output: tuple[Tensor, ...], target: Tensor) -> Tensor:
+        if who == "criterion":
+            output[0].retain_grad()
+        return sum(mse(part, target) for part in output)
 
     results = []
-    for loss in (MultiStepLoss(run, mse), written_out(run, mse)):
+    for loss in (MultiStepLoss(run, criterion, feedback=0), written_out(run, criterion, read=lambda o: o[0])):
         kept.clear()
         (100 * loss(x, y)).backward()
         results.append({str(i): output.grad for i, output in enumerate(kept)})
@@ -1246,6 +1254,14 @@ class AttrDict(dict):
     def __init__(self, **entries: Any) -> None:
         super().__init__(**entries)
         self.__dict__ = self
+
+
+class TagDict(dict):
+    """A dict with attributes beside its entries."""
+
+    def __init__(self, a: Tensor, b: Tensor) -> None:
+        super().__init__(a=a, b=b)
+        self.first = a
 
 
 class Frozen(Mapping):
@@ -1284,6 +1300,7 @@ ODD: dict[str, tuple[Callable[[Tensor, Tensor], Any], Callable[[Any], Tensor]]] 
     "attributes as entries": (lambda a, b: AttrDict(a=a, b=b), lambda o: o.a * o["b"]),
     "frozen mapping": (lambda a, b: Frozen(a=a, b=b), lambda o: o.first * o["b"]),
     "proxy": (lambda a, b: types.MappingProxyType({"a": a, "b": b}), lambda o: o["a"] * o["b"]),
+    "tagged dict": (TagDict, lambda o: o.first * o["b"] if o.first is o["a"] else o["gone"]),
     "tagged tuple": (tagged, lambda o: o.first * o[1]),
     "not to be copied": (lambda a, b: Uncopyable(a=a, b=b), lambda o: o.a * o.b),
     "set": (lambda a, b: ({a}, b), lambda o: next(iter(o[0])) * o[1]),
@@ -1309,10 +1326,14 @@ def test_odd_outputs(kind: str, truncate: int | None, twice: bool, parts: int) -
     def criterion(output: Any, target: Tensor) -> Tensor:
         return mse(use(output[0]), target)
 
+    def read(output: Any) -> Tensor:
+        use(output[0])  # which may be particular about what it holds
+        return output[1]
+
     results = []
     for loss in (
-        MultiStepLoss(run, criterion, feedback=1, truncate=truncate),
-        written_out(run, criterion, read=lambda o: o[1], truncate=truncate),
+        MultiStepLoss(run, criterion, feedback=read, truncate=truncate),
+        written_out(run, criterion, read=read, truncate=truncate),
     ):
         gradients = torch.autograd.grad(loss(x, y), list(model.parameters()), create_graph=twice)
         if twice:

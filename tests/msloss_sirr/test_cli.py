@@ -18,7 +18,7 @@ from .conftest import pixels_of, save, smooth
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
     """A remover that halves its input and calls the rest the reflection."""
-    remover = Remover(RemoverConfig(channels=(4,), patch=1, residual=False))
+    remover = Remover(RemoverConfig(architecture="unet", channels=(4,), patch=1, residual=False))
     for net, factor in ((remover.reflection_net, 0.0), (remover.transmission_net, 0.5)):
         for block in net.down:
             for layer in block:

@@ -14,7 +14,8 @@ from msloss_sirr.errors import InputError
 
 
 def same(a: Draw | DrawBatch, b: Draw | DrawBatch) -> bool:
-    return all(torch.equal(torch.as_tensor(x), torch.as_tensor(y)) for x, y in zip(a, b, strict=True))
+    known = [(x, y) for x, y in zip(a, b, strict=True) if x is not None]
+    return all(torch.equal(torch.as_tensor(x), torch.as_tensor(y)) for x, y in known)
 
 
 def draws_of(pairs: Path, photos: Path, **options: object) -> Draws:

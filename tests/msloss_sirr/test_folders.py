@@ -17,7 +17,8 @@ def test_pairs_are_matched_by_name(pairs: Path) -> None:
     found = pair_folder(pairs)
     assert len(found) == 4
     for index in range(4):
-        ambient, transmission = found[index]
+        ambient, transmission, depth = found[index]
+        assert depth is None
         torch.testing.assert_close(transmission / 255, smooth(10 + index) * 0.8, atol=1 / 255, rtol=0)
         assert ambient.shape == transmission.shape == (3, 40, 56)
 

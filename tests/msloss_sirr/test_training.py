@@ -41,7 +41,7 @@ def config(pairs: Path, photos: Path, tmp_path: Path) -> TrainConfig:
         lr=3e-3,
         patience=0,
         device="cpu",
-        model=RemoverConfig(channels=(6, 8), patch=1),
+        model=RemoverConfig(architecture="unet", channels=(6, 8), patch=1),
     )
 
 
@@ -52,8 +52,8 @@ class Forgetful(Remover):
         torch.manual_seed(1)
         super().__init__(config)
 
-    def forward(self, ambient: torch.Tensor) -> Layers:
-        layers = super().forward(ambient)
+    def forward(self, ambient: torch.Tensor, depth: torch.Tensor | None = None) -> Layers:
+        layers = super().forward(ambient, depth)
         return Layers(dropout(layers.transmission, 0.1, self.training), layers.reflection)
 
 
@@ -205,6 +205,11 @@ def test_nothing_is_written_before_the_input_is_checked(config: TrainConfig, tmp
     assert not config.out.exists()
 
 
+def test_nothing_to_train_on(config: TrainConfig) -> None:
+    with pytest.raises(InputError, match="nothing to train on; give --pairs, --photos or both"):
+        train(dataclasses.replace(config, photos=None, pairs=None))
+
+
 def test_loss_that_is_not_finite_ends_the_run(config: TrainConfig) -> None:
     with pytest.raises(InputError, match="in epoch 0; begin a new run with a lower --lr"):
         train(dataclasses.replace(config, lr=1e30))
@@ -216,7 +221,6 @@ def test_loss_that_is_not_finite_ends_the_run(config: TrainConfig) -> None:
         ({"steps": 0}, "steps is 0; give 1 or more"),
         ({"start_steps": 0}, "start_steps is 0; give 1 or more"),
         ({"start_steps": 4}, "start_steps is 4 but steps is 3; start with as many or fewer"),
-        ({"photos": None, "pairs": None}, "nothing to train on; give --pairs, --photos or both"),
         ({"real_share": 1.5}, "real_share is 1.5; give a number from 0 to 1"),
         ({"seed": -1}, "seed is -1; give a number from 0 to"),
         ({"lr": 0.0}, "lr is 0.0; give a number greater than 0"),
