@@ -76,7 +76,7 @@ class Early:
         found = reach([value], handed, since, Deferred)
         used = sorted(found.ends)
         outside = reach([sources[i] for i in used], (), 0, Deferred) if self._reaches_leaves else None
-        if spent(found.older, self._begun) or (outside is not None and spent(outside.nodes, self._begun)):
+        if spent(found.older, self._begun):
             raise RuntimeError(
                 f"{self._part} uses what it computed at an earlier step together with its graph, which is gone; "
                 "let it detach what it keeps, or give eager=False"

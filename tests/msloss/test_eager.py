@@ -1335,7 +1335,10 @@ def test_odd_outputs(kind: str, truncate: int | None, twice: bool, parts: int) -
         MultiStepLoss(run, criterion, feedback=read, truncate=truncate),
         written_out(run, criterion, read=read, truncate=truncate),
     ):
-        gradients = torch.autograd.grad(loss(x, y), list(model.parameters()), create_graph=twice)
+        value = loss(x, y)
+        if twice:  # and once more
+            torch.autograd.grad(value, list(model.parameters()), create_graph=True)
+        gradients = torch.autograd.grad(value, list(model.parameters()), create_graph=twice)
         if twice:
             gradients = torch.autograd.grad(sum(g.square().sum() for g in gradients), list(model.parameters()))
         results.append({str(i): gradient for i, gradient in enumerate(gradients)})
@@ -1401,3 +1404,42 @@ def test_sparse_and_dense_gradients_of_the_same_weights() -> None:
         after_backward(table, MultiStepLoss(run, mse, truncate=1), x, y),
         after_backward(table, written_out(run, mse, truncate=1), x, y),
     )
+
+
+@pytest.mark.parametrize("kind", ["dict", "tuple", "deep", "attribute", "cannot"])
+def test_what_was_lent_is_given_back(kind: str) -> None:
+    model, (x, y) = small(), images()
+    made: list[tuple[Any, Tensor, Tensor]] = []
+
+    def run(v: Tensor) -> Any:
+        a = model(v)
+        b = a.sin()
+        output = {
+            "dict": lambda: {"a": a, "b": b},
+            "tuple": lambda: {"pair": (a, b)},
+            "deep": lambda: [{"more": [a, (1, [b])]}],
+            "attribute": lambda: TagDict(a, b),
+            "cannot": lambda: {"a": a, "proxy": types.MappingProxyType({"b": b})},
+        }[kind]()
+        made.append((output, a, b))
+        return output
+
+    def both(output: Any) -> tuple[Tensor, Tensor]:
+        return {
+            "dict": lambda: (output["a"], output["b"]),
+            "tuple": lambda: output["pair"],
+            "deep": lambda: (output[0]["more"][0], output[0]["more"][1][1][0]),
+            "attribute": lambda: (output.first, output["b"]),
+            "cannot": lambda: (output["a"], output["proxy"]["b"]),
+        }[kind]()
+
+    def criterion(output: Any, target: Tensor) -> Tensor:
+        first, second = both(output)
+        return mse(first * second, target)
+
+    with counted() as taken:
+        MultiStepLoss(run, criterion, feedback=lambda output: both(output)[0])(x, y).backward()
+    assert taken == [0 if kind == "cannot" else 3]
+    for output, a, b in made:
+        assert both(output)[0] is a
+        assert both(output)[1] is b

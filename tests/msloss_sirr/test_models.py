@@ -1,33 +1,163 @@
 """The remover: any size, identity at birth, one graph from T back to the reflection net; and its checkpoints."""
 
+import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
+from torch import Tensor
 
 from msloss_sirr import InputError, Remover, RemoverConfig, load_remover, save_remover
+from msloss_sirr.models.compact import CompactNet
 from msloss_sirr.models.unet import UNet
+from msloss_sirr.training.presets import PRESETS
 
-SMALL = RemoverConfig(channels=(4, 6, 8), patch=2)
+SMALL = RemoverConfig(channels=(4, 6, 8), patch=2, blocks=1)
+CLASSIC = RemoverConfig(architecture="unet", channels=(4, 6, 8), patch=1, upsampling="transposed")
+KINDS = {
+    "compact": SMALL,
+    "unet": CLASSIC,
+    "one network": dataclasses.replace(CLASSIC, networks="transmission"),
+    "depth": dataclasses.replace(SMALL, depth="pure"),
+    "ranged depth": dataclasses.replace(CLASSIC, depth="ranged"),
+    "one network, ranged depth": dataclasses.replace(SMALL, depth="ranged", networks="transmission"),
+}
 
 
 def awake(remover: Remover) -> Remover:
     """Give the last layers, which start at zero, something to say."""
     for net in (remover.reflection_net, remover.transmission_net):
-        torch.nn.init.normal_(net.out.weight, std=0.1)
+        if net is not None:
+            torch.nn.init.normal_(net.out.weight, std=0.1)
     return remover
 
 
-@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 2))
-def test_untrained_remover_returns_its_input_at_any_size(height: int, width: int, batch: int) -> None:
-    ambient = torch.rand(batch, 3, height, width)
-    layers = Remover(SMALL)(ambient)
+def depth_for(remover: Remover, ambient: Tensor) -> tuple[Tensor, ...]:
+    """Return what a remover is given beside an image."""
+    return () if remover.config.depth == "none" else (remover.prepare_depth(100 * ambient.mean(1, keepdim=True)),)
+
+
+@given(st.sampled_from(sorted(KINDS)), st.integers(1, 40), st.integers(1, 40), st.integers(1, 2))
+def test_untrained_remover_returns_its_input_at_any_size(kind: str, height: int, width: int, batch: int) -> None:
+    ambient, remover = torch.rand(batch, 3, height, width), Remover(KINDS[kind])
+    layers = remover(ambient, *depth_for(remover, ambient))
     assert torch.equal(layers.transmission, ambient)
     assert layers.reflection.shape == ambient.shape
+
+
+def test_remover_that_is_not_residual_does_not() -> None:
+    ambient = torch.rand(1, 3, 16, 16)
+    layers = Remover(dataclasses.replace(CLASSIC, residual=False))(ambient)
+    assert not torch.allclose(layers.transmission, ambient, atol=0.1)
+    assert layers.transmission.any()
+
+
+def test_classic_unet_is_the_published_one() -> None:
+    """Two 3x3 convolutions a level, from 64 to 1024 channels and back, 2x2 up-convolutions, 1x1 at the end."""
+    widths = (64, 128, 256, 512, 1024)
+    conv = lambda a, b, k: a * b * k * k + b  # noqa: E731
+    down = sum(conv(a, b, 3) + conv(b, b, 3) for a, b in zip((1, *widths), widths, strict=False))
+    up = sum(conv(2 * a, a, 2) + conv(2 * a, a, 3) + conv(a, a, 3) for a in widths[:-1])
+    assert sum(p.numel() for p in UNet(1, 2).parameters()) == down + up + conv(64, 2, 1) == 31_030_658
+    kinds = [type(m).__name__ for m in UNet(1, 2).modules() if not list(m.children())]
+    assert kinds.count("Conv2d") == 19
+    assert kinds.count("ConvTranspose2d") == 4
+    assert kinds.count("ReLU") == 18
+
+
+@pytest.mark.parametrize("norm", ["batch", "instance", "group"])
+def test_norms_stand_between_convolution_and_activation(norm: str) -> None:
+    net = UNet(3, 3, (8, 16), norm=norm)
+    for block in (*net.down, *net.up):
+        names = [type(layer).__name__.lower() for layer in block]
+        assert [name[:4] for name in names] == ["conv", norm[:4], "relu"] * 2
+    assert net(torch.rand(2, 3, 9, 9)).shape == (2, 3, 9, 9)
+
+
+def test_compact_network_keeps_no_statistics_and_sees_the_whole_picture() -> None:
+    net = CompactNet(3, 3, (4, 6), 2, blocks=1).eval()
+    assert not list(net.buffers())
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    image = torch.rand(1, 3, 96, 96)
+    other = image.clone()
+    other[..., -8:, -8:] = 0
+    assert (net(image) - net(other))[..., :8, :8].abs().max() > 0
+    one, two = net(image), net(torch.cat([image, other]))[:1]
+    torch.testing.assert_close(one, two)
+
+
+def test_paper_networks_and_compact_ones_in_numbers() -> None:
+    paper, compact = Remover(PRESETS["paper"].model), Remover(PRESETS["compact"].model)
+    count = lambda m: sum(p.numel() for p in m.parameters())  # noqa: E731
+    assert paper.reflection_net.down[0][0].in_channels == 4
+    assert paper.transmission_net.down[0][0].in_channels == 7
+    assert count(compact) <= 6_000_000
+    assert count(paper) > 10 * count(compact)
+
+
+@given(st.integers(0, 2**31), st.integers(1, 6), st.sampled_from(["uniform", "quantile"]))
+def test_ranged_depth_against_numpy(seed: int, ranges: int, mode: str) -> None:
+    config = dataclasses.replace(SMALL, depth="ranged", ranges=ranges, range_mode=mode)
+    depth = torch.rand(2, 1, 5, 7, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 900 - 20
+    found = Remover(config).prepare_depth(depth)
+    for ours, image in zip(found.numpy(), depth.numpy(), strict=True):
+        if mode == "uniform":
+            part = (image - image.min()) / (image.max() - image.min())
+        else:
+            part = np.argsort(np.argsort(image.ravel())).reshape(image.shape) / image.size
+        index = np.minimum(np.floor(part * ranges), ranges - 1)
+        np.testing.assert_allclose(ours, index / max(ranges - 1, 1))
+
+
+def test_pure_depth_is_scaled_to_its_own_range() -> None:
+    remover = Remover(dataclasses.replace(SMALL, depth="pure"))
+    depth = torch.tensor([[2.0, 4.0], [10.0, 6.0]]).view(1, 1, 2, 2)
+    assert remover.prepare_depth(depth).flatten().tolist() == [0.0, 0.25, 1.0, 0.5]
+    assert not remover.prepare_depth(torch.full((1, 1, 2, 2), 3.0)).any()
+    strange = torch.tensor([[torch.nan, 1.0], [torch.inf, -torch.inf]]).view(1, 1, 2, 2)
+    assert remover.prepare_depth(strange).flatten().tolist() == [0.0, 0.0, 1.0, 0.0]
+    assert remover.prepare_depth(torch.tensor([[-3e38, 0.0], [3e38, 3e38]])[None, None]).flatten().tolist() == [
+        0,
+        0.5,
+        1,
+        1,
+    ]
+
+
+def test_depth_changes_the_estimate_and_gets_no_gradient() -> None:
+    for kind in ("depth", "ranged depth", "one network, ranged depth"):
+        remover, ambient = awake(Remover(KINDS[kind])), torch.rand(1, 3, 16, 16)
+        raw = torch.rand(1, 1, 16, 16).requires_grad_()
+        depth = remover.prepare_depth(raw)
+        assert not depth.requires_grad
+        assert not torch.equal(remover(ambient, depth).transmission, remover(ambient, 1 - depth).transmission)
+
+
+def test_what_does_not_fit_is_refused_in_one_line() -> None:
+    plain, guided = Remover(SMALL), Remover(KINDS["depth"])
+    image, depth = torch.rand(1, 3, 8, 8), torch.rand(1, 1, 8, 8)
+    refused: list[tuple[Callable[[], Any], str]] = [
+        (lambda: plain(image[:, :1]), r"ambient is \(1, 1, 8, 8\) .*give \(N, 3, H, W\)"),
+        (lambda: plain(image[0]), r"ambient is \(3, 8, 8\)"),
+        (lambda: plain((255 * image).byte()), r"of torch.uint8; give .*floating-point, in \[0, 1\]"),
+        (lambda: plain(image, depth), "guided by no depth, but was given some"),
+        (lambda: guided(image), "guided by depth, as prepare_depth returns it, but was given none"),
+        (lambda: guided(image, depth[..., :4]), r"depth is \(1, 1, 8, 4\) but ambient"),
+        (lambda: guided.prepare_depth(depth[0]), r"depth has shape \(1, 8, 8\)"),
+        (lambda: plain.prepare_depth(depth), "guided by no depth; call it with the image alone"),
+    ]
+    for call, message in refused:
+        with pytest.raises(ValueError, match=message) as caught:
+            call()
+        assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("channels", "patch"), [((4,), 1), ((4, 6), 1), ((4, 6, 8), 2), ((2, 2, 2, 2, 2), 1)])
@@ -39,26 +169,28 @@ def test_unet_of_any_depth(channels: tuple[int, ...], patch: int) -> None:
 
 def test_padding_is_the_border_continued() -> None:
     net = UNet(3, 3, SMALL.channels, SMALL.patch)
-    torch.nn.init.normal_(net.out.weight)
     image = torch.rand(1, 3, 13, 18)
     padded = torch.nn.functional.pad(image, (0, 6, 0, 3), mode="replicate")
     assert torch.equal(net(image), net(padded)[..., :13, :18])
 
 
-def test_transmission_loss_reaches_the_reflection_net() -> None:
-    remover = awake(Remover(SMALL))
-    remover(torch.rand(1, 3, 16, 16)).transmission.sum().backward()
+@pytest.mark.parametrize("kind", ["compact", "unet", "depth", "ranged depth"])
+def test_transmission_loss_reaches_the_reflection_net(kind: str) -> None:
+    remover, ambient = awake(Remover(KINDS[kind])), torch.rand(1, 3, 32, 32)
+    remover(ambient, *depth_for(remover, ambient)).transmission.square().sum().backward()
     assert all(p.grad is not None and p.grad.any() for p in remover.reflection_net.parameters())
 
 
-def test_checkpoint_brings_back_the_remover(tmp_path: Path) -> None:
-    remover = awake(Remover(SMALL)).eval()
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_checkpoint_brings_back_the_remover(tmp_path: Path, kind: str) -> None:
+    remover = awake(Remover(KINDS[kind])).eval()
     save_remover(remover, tmp_path / "a.safetensors", {"psnr": "20"})
     again = load_remover(tmp_path / "a.safetensors")
-    assert again.config == SMALL
+    assert again.config == KINDS[kind]
     assert not again.training
     image = torch.rand(1, 3, 20, 20)
-    assert torch.equal(again(image).transmission, remover(image).transmission)
+    depth = depth_for(remover, image)
+    assert torch.equal(again(image, *depth).transmission, remover(image, *depth).transmission)
 
 
 def test_checkpoint_in_half_precision_is_read_as_float32(tmp_path: Path) -> None:
@@ -94,3 +226,7 @@ def test_configuration_that_makes_no_network() -> None:
         RemoverConfig(channels=())
     with pytest.raises(InputError, match="all at least 1"):
         RemoverConfig(patch=0)
+    with pytest.raises(InputError, match="give at least 1"):
+        RemoverConfig(ranges=0)
+    with pytest.raises(InputError, match="give multiples of 8"):
+        RemoverConfig(architecture="unet", channels=(4, 8), norm="group")
