@@ -82,7 +82,8 @@ class Early:
                 "let it detach what it keeps, or give eager=False"
             )
         changed = any(tensor._version != version for tensor, version in before) or _hooks(sources) != hooks
-        if changed or self._leaves_behind(own, (*sources, *handed)):
+        holds = as_given[0] is not own or as_given[1] is not self._shared  # containers, which were copied
+        if changed or (holds and self._leaves_behind(own, (*sources, *handed))):
             return value
         if not self._exact([handed[i] for i in used], found, outside):
             return value

@@ -32,7 +32,8 @@ class Inputs(NamedTuple):
 
     x: Any
     cond: tuple[Any, ...]
-    named_cond: Mapping[str, Any]
+    named_cond: Mapping[str, Any] | None
+    """``None`` if there is none."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class Loop:
         return not torch.is_autocast_enabled(x.device.type) and "type" in str(error)
 
     def _call(self, inputs: Inputs) -> Any:
-        return self.model(inputs.x, *inputs.cond, **inputs.named_cond)
+        return self.model(inputs.x, *inputs.cond, **(inputs.named_cond or {}))
 
     def _checkpointed(self, inputs: Inputs) -> Any:
         if not torch.is_grad_enabled():
@@ -135,7 +136,7 @@ class Loop:
         def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
             return nullcontext(), _buffers.Rewound(self.model, before)
 
-        call = partial(self.model, **inputs.named_cond)
+        call = partial(self.model, **(inputs.named_cond or {}))
         return recompute_in_backward(call, inputs.x, *inputs.cond, use_reentrant=False, context_fn=contexts)
 
 

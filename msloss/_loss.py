@@ -139,7 +139,7 @@ class MultiStepLoss(nn.Module):
             by = crew(self.model, self.criterion, self.feedback)
             early = None if watched(by) else Early("the model", target, by, reaches_leaves=True)
         total: Tensor | None = None
-        for segment in loop.segments(Inputs(x, cond, named_cond), running, self.truncate):
+        for segment in loop.segments(Inputs(x, cond, named_cond or None), running, self.truncate):
             alone = early is not None and len(segment.indices) == 1  # then the model's turn comes at once
             run = partial(_summed, segment, verdicts, compared, None if alone else judge)
             if early is None:

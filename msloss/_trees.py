@@ -91,7 +91,7 @@ def exchanged(output: Any, part: str | int, replacement: Any) -> Any:
     if isinstance(output, MutableMapping):
         return _refilled(output, {_key(output, part): replacement})
     if isinstance(output, Mapping):
-        return _as_dict(output, {part: replacement})
+        return {**output, part: replacement}
     if isinstance(output, tuple):
         place = part if isinstance(part, int) else getattr(output, "_fields", ()).index(part)
         return with_entries(output, {place % len(output): replacement})
@@ -130,17 +130,26 @@ class _Copying:
 
     def _copy(self, value: Any) -> Any:
         kind = kind_of(value)
-        new = {key: made for key, entry in entries_of(value, kind) if (made := self.of(entry)) is not entry}
-        if kind == "tuple":
-            return with_entries(value, new) if new else value
-        if kind == "object":
-            held = new or (self._copy_all and _attributes(value))
-            return _with_attributes(value, new) if held else value
-        if kind == "sequence" or isinstance(value, MutableMapping):
-            return _refilled(value, new) if new or self._copy_all else value
-        if new and self._copy_all and not isinstance(value, types.MappingProxyType):
+        if self._copy_all and _may_change(value, kind):
+            copied = _REFILLED[kind](value, {})
+            self._made[id(value)] = value, copied  # so that what holds itself does so in the copy
+            return _changed(copied, kind, self._exchanged_in(value, kind))
+        new = self._exchanged_in(value, kind)
+        if kind != "mapping" or isinstance(value, MutableMapping) or not new:
+            return _REFILLED[kind](value, new) if new else value
+        if self._copy_all and not isinstance(value, types.MappingProxyType):
             raise TypeError(f"a {type(value).__name__} cannot be copied with other entries")
-        return _as_dict(value, new) if new else value
+        return {**value, **new}
+
+    def _exchanged_in(self, value: Any, kind: str) -> dict[Any, Any]:
+        return {key: made for key, entry in entries_of(value, kind) if (made := self.of(entry)) is not entry}
+
+
+def _may_change(value: Any, kind: str) -> bool:
+    """Whether a value holds others, and may come to hold yet others."""
+    if kind == "mapping":
+        return isinstance(value, MutableMapping)
+    return kind == "sequence" or (kind == "object" and bool(_attributes(value)))
 
 
 def kind_of(value: Any) -> str:
@@ -187,13 +196,7 @@ def _refilled(container: Any, entries: Mapping[Any, Any]) -> Any:
     copied = copy.copy(container)
     if getattr(container, "__dict__", None) is container:  # whose attributes are its entries
         copied.__dict__ = copied
-    for key, entry in entries.items():
-        copied[key] = entry
-    return copied
-
-
-def _as_dict(mapping: Mapping[Any, Any], entries: Mapping[Any, Any]) -> Any:
-    return {**mapping, **entries}
+    return _changed(copied, "mapping", entries)
 
 
 def with_entries(value: tuple[Any, ...], entries: Mapping[Any, Any]) -> Any:
@@ -208,7 +211,16 @@ def with_entries(value: tuple[Any, ...], entries: Mapping[Any, Any]) -> Any:
 
 
 def _with_attributes(value: Any, entries: Mapping[Any, Any]) -> Any:
-    copied = copy.copy(value)
-    for name, entry in entries.items():
-        object.__setattr__(copied, name, entry)
-    return copied
+    return _changed(copy.copy(value), "object", entries)
+
+
+def _changed(container: Any, kind: str, entries: Mapping[Any, Any]) -> Any:
+    for key, entry in entries.items():
+        if kind == "object":
+            object.__setattr__(container, key, entry)
+        else:
+            container[key] = entry
+    return container
+
+
+_REFILLED = {"mapping": _refilled, "object": _with_attributes, "sequence": _refilled, "tuple": with_entries}

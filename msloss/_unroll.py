@@ -55,7 +55,7 @@ def unroll(
     whole_number("steps", steps)
     check_unrolling(feedback, truncate, norm_stats)
     loop = Loop(model, x, feedback, checkpoint, norm_stats)
-    return (step for segment in loop.segments(Inputs(x, cond, named_cond), steps, truncate) for step in segment)
+    return (step for segment in loop.segments(Inputs(x, cond, named_cond or None), steps, truncate) for step in segment)
 
 
 def refine(
@@ -96,7 +96,7 @@ def refine(
     check_unrolling(feedback)
     loop = Loop(model, x, feedback, checkpoint=False, norm_stats="all")
     with _evaluating(model), torch.no_grad():
-        for step in Segment(loop, Inputs(x, cond, named_cond), range(1, steps + 1)):
+        for step in Segment(loop, Inputs(x, cond, named_cond or None), range(1, steps + 1)):
             if tol is not None and change(loop.fed_back(step.output), step.input, step.index) <= tol:
                 break
     return step.output

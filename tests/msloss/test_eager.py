@@ -129,6 +129,9 @@ def test_early_gradients_are_taken() -> None:
             MultiStepLoss(model, mse, **options)(x, y)
         assert taken == [expected], options
     with counted() as taken:
+        MultiStepLoss(model, mse)(x.clone().requires_grad_(), y.clone().requires_grad_())
+    assert taken == [3]
+    with counted() as taken:
         MultiStepLoss(model, mse, eager=False, truncate=1)(x, y).backward()
     assert taken == [0]
 
@@ -1299,6 +1302,8 @@ def tagged(a: Tensor, b: Tensor) -> Tagged:
 ODD: dict[str, tuple[Callable[[Tensor, Tensor], Any], Callable[[Any], Tensor]]] = {
     "attributes as entries": (lambda a, b: AttrDict(a=a, b=b), lambda o: o.a * o["b"]),
     "frozen mapping": (lambda a, b: Frozen(a=a, b=b), lambda o: o.first * o["b"]),
+    "frozen mapping of a dict": (lambda a, b: Frozen(a=a, b={"b": b}), lambda o: o.first * o["b"]["b"]),
+    "proxy of a list": (lambda a, b: types.MappingProxyType({"a": [a], "b": b}), lambda o: o["a"][0] * o["b"]),
     "proxy": (lambda a, b: types.MappingProxyType({"a": a, "b": b}), lambda o: o["a"] * o["b"]),
     "tagged dict": (TagDict, lambda o: o.first * o["b"] if o.first is o["a"] else o["gone"]),
     "tagged tuple": (tagged, lambda o: o.first * o[1]),
@@ -1419,7 +1424,7 @@ def test_what_was_lent_is_given_back(kind: str) -> None:
             "tuple": lambda: {"pair": (a, b)},
             "deep": lambda: [{"more": [a, (1, [b])]}],
             "attribute": lambda: TagDict(a, b),
-            "cannot": lambda: {"a": a, "proxy": types.MappingProxyType({"b": b})},
+            "cannot": lambda: {"inner": {"a": a}, "proxy": types.MappingProxyType({"b": b})},
         }[kind]()
         made.append((output, a, b))
         return output
@@ -1430,7 +1435,7 @@ def test_what_was_lent_is_given_back(kind: str) -> None:
             "tuple": lambda: output["pair"],
             "deep": lambda: (output[0]["more"][0], output[0]["more"][1][1][0]),
             "attribute": lambda: (output.first, output["b"]),
-            "cannot": lambda: (output["a"], output["proxy"]["b"]),
+            "cannot": lambda: (output["inner"]["a"], output["proxy"]["b"]),
         }[kind]()
 
     def criterion(output: Any, target: Tensor) -> Tensor:
@@ -1443,3 +1448,12 @@ def test_what_was_lent_is_given_back(kind: str) -> None:
     for output, a, b in made:
         assert both(output)[0] is a
         assert both(output)[1] is b
+
+
+def test_recorded_outputs_are_detached_whatever_their_attributes() -> None:
+    model, (x, y) = small(), images()
+    run = lambda v: AttrDict(a=model(v))  # noqa: E731
+    losses = MultiStepLoss(run, lambda o, t: mse(o.a, t), feedback="a")(x, y, details=True)
+    for output in losses.outputs:
+        assert output.a is output["a"]
+        assert not output.a.requires_grad
