@@ -17,6 +17,8 @@ _FUNCTIONS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, f
 
 def tensors(value: Any, wanted: Callable[[Tensor], bool] | None = None) -> list[Tensor]:
     """Return the tensors in ``value``, or those that are wanted, to any depth, each once."""
+    if isinstance(value, Tensor):
+        return [value] if wanted is None or wanted(value) else []
     found: list[Tensor] = []
     met: dict[int, Any] = {}  # what is met is kept, so that its id stays its own
     pending = [value]
@@ -59,7 +61,7 @@ def versions(leaves: Iterable[Tensor]) -> list[tuple[Tensor, int]]:
 
 def device_of(value: Any) -> torch.device:
     """Return the device of the first tensor in ``value``; the CPU if there is none."""
-    found = [value] if isinstance(value, Tensor) else tensors(value)
+    found = tensors(value)
     return found[0].device if found else torch.device("cpu")
 
 
