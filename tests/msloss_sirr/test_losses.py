@@ -14,6 +14,7 @@ from msloss_sirr import InputError, Layers, LayersCriterion, LossConfig
 from msloss_sirr.losses.criterion import build_criterion, term_weights
 from msloss_sirr.losses.features import Backbone, FeatureLoss, load_backbone
 from msloss_sirr.losses.gradient import gradient_loss
+from msloss_sirr.models.remover import Telling
 
 from .conftest import smooth
 
@@ -170,3 +171,21 @@ def test_backbone_stays_in_evaluation_mode() -> None:
     before = backbone.features[1].running_mean.clone()
     backbone(torch.rand(2, 3, 8, 8))
     assert torch.equal(backbone.features[1].running_mean, before)
+
+
+def test_reflection_may_be_held_to_what_is_left_at_every_step() -> None:
+    class Halving(nn.Module):
+        def forward(self, x: torch.Tensor) -> Layers:
+            return Layers(x / 2, x / 4)
+
+    config = LossConfig(transmission=0.0, gradient=0.0, reflection=2.0, reflection_target="residual")
+    loss = MultiStepLoss(
+        Telling(Halving()), LayersCriterion(), 3, weights=term_weights(config), feedback="transmission"
+    )
+    ambient, scene = torch.full((1, 3, 8, 8), 0.8), torch.full((1, 3, 8, 8), 0.3)
+    # inputs 0.8, 0.4, 0.2; left beside T 0.5, 0.1, 0; estimated 0.2, 0.1, 0.05
+    total = loss(ambient.requires_grad_(), Layers(scene, torch.zeros_like(scene)))
+    assert total.item() == pytest.approx(2 * (0.3**2 + 0 + 0.05**2))
+    total.backward()  # the target has no gradient: only the estimate, a quarter, an eighth and a sixteenth of the input
+    slope = 2 * 2 * (-0.3 / 4 + 0 / 8 + 0.05 / 16) / ambient.numel()
+    torch.testing.assert_close(ambient.grad, torch.full_like(ambient, slope))
