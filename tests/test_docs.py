@@ -1,0 +1,13 @@
+"""The documentation shows what the code has."""
+
+import runpy
+from pathlib import Path
+
+from msloss_sirr.training.presets import PRESETS
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+def test_figure_of_the_architecture_is_drawn_from_it() -> None:
+    draw = runpy.run_path(str(DOCS / "draw_architecture.py"))["draw"]
+    assert (DOCS / "images" / "architecture.svg").read_text() == draw(PRESETS["paper"].model)
