@@ -4,6 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from msloss_sirr.depth.config import DepthConfig
+    from msloss_sirr.depth.midas import load_midas
     from msloss_sirr.errors import InputError
     from msloss_sirr.evaluation.scores import Evaluation, Scores, evaluate, score
     from msloss_sirr.layers import Layers
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from msloss_sirr.training.loop import train
 
 __all__ = [
+    "DepthConfig",
     "Evaluation",
     "InputError",
     "Layers",
@@ -27,6 +30,7 @@ __all__ = [
     "Scores",
     "TrainConfig",
     "evaluate",
+    "load_midas",
     "load_remover",
     "remove",
     "save_remover",
@@ -35,6 +39,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "DepthConfig": "depth.config",
     "Evaluation": "evaluation.scores",
     "InputError": "errors",
     "Layers": "layers",
@@ -45,6 +50,7 @@ _HOME = {
     "Scores": "evaluation.scores",
     "TrainConfig": "training.config",
     "evaluate": "evaluation.scores",
+    "load_midas": "depth.midas",
     "load_remover": "models.checkpoint",
     "remove": "photo.remove",
     "save_remover": "models.checkpoint",
