@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn.modules import module as hooks_of_all
 
-from msloss._deferred import Again, Deferred, Part, differentiable, plus, saved_as_they_are
-from msloss._graph import Reach, reach, recorded, spent
-from msloss._lending import Loan, Unlike
+from msloss._deferred import Again, Anchor, Deferred, Part, differentiable, plus, saved_as_they_are
+from msloss._graph import Reach, interdependent, reach, recorded
+from msloss._lending import Loan
 from msloss._modules import Crew
 from msloss._moment import Surroundings
 from msloss._trees import device_of, snapshot, tensors, versions
@@ -30,21 +30,22 @@ class Early:
         part: what a part is called in messages.
         shared: what all parts depend on.
         by: what computes the parts, whose buffers may change meanwhile.
+        gone: numbers of the operations of this call whose saved tensors are gone; more are added.
         reaches_leaves: whether leaves may be reached otherwise than through what a part is given: the parameters of a
             model. If not, a part that reaches some keeps its graph.
     """
 
-    def __init__(self, part: str, shared: Any, by: Crew, *, reaches_leaves: bool) -> None:
+    def __init__(self, part: str, shared: Any, by: Crew, gone: set[int], *, reaches_leaves: bool) -> None:
         self._part = part
         self._shared = shared
         self._by = by
         self._reaches_leaves = reaches_leaves
-        self._begun = recorded()
+        self._gone = gone
         self._surroundings: Surroundings | None = None
         self._value: Tensor | None = None
         self._sources: list[Tensor] = []
         self._gradients: list[Tensor | None] = []
-        self._places: dict[int, int] = {}
+        self._places: dict[Any, int] = {}
         self._parts: list[Part] = []
 
     def take(self, own: Any, run: Callable[[Any], Tensor | None], again: Callable[[Any], Any]) -> Tensor | None:
@@ -66,17 +67,17 @@ class Early:
         try:
             as_given = snapshot(own), snapshot(self._shared)
             loan = self._lend(own, sources)
-        except Exception:  # a container that is not to be copied, whatever it says
+        except Exception:  # a container that is not to be copied or changed, whatever it says
             return run((own, self._shared))
         since = recorded()
         value = run((own, self._shared)) if loan is None else self._run_on(loan, run)
         if value is None or not value.requires_grad:
             return value
         handed = sources if loan is None else loan.others
-        found = reach([value], handed, since, Deferred)
+        found = reach([value], handed, since)
         used = sorted(found.ends)
-        outside = reach([sources[i] for i in used], (), 0, Deferred) if self._reaches_leaves else None
-        if spent(found.older, self._begun):
+        outside = reach([sources[i] for i in used], (), 0) if self._reaches_leaves else None
+        if any(node._sequence_nr() in self._gone for node in found.older):
             raise RuntimeError(
                 f"{self._part} uses what it computed at an earlier step together with its graph, which is gone; "
                 "let it detach what it keeps, or give eager=False"
@@ -88,15 +89,17 @@ class Early:
         if not self._exact([handed[i] for i in used], found, outside):
             return value
         with self._surroundings.plainly():
-            gradients = torch.autograd.grad(value, [*(handed[i] for i in used), *found.leaves])
+            gradients = torch.autograd.grad(value, [*(handed[i] for i in used), *found.leaves], allow_unused=True)
+        self._gone.update(node._sequence_nr() for node in found.nodes)
         targets = [*(sources[i] for i in used), *found.leaves]
         numbers = [*used, *range(len(sources), len(sources) + len(found.leaves))]
-        places = {i: self._add(*pair) for i, *pair in zip(numbers, targets, gradients, strict=True)}
+        taken = zip(numbers, targets, gradients, strict=True)
+        places = {i: self._add(target, gradient) for i, target, gradient in taken if gradient is not None}
         value = value.detach().clone()  # mse_loss returns a number in the storage of an image
         self._value = value if self._value is None else self._value + value
         before += versions(found.leaves)
         lent = loan is not None
-        self._parts.append(Part(again, moment, as_given, len(sources), lent, value, found.leaves, places, before))
+        self._parts.append(Part(again, moment, as_given, sources, lent, value, found.leaves, places, before))
         return None
 
     def value(self) -> Tensor | None:
@@ -118,17 +121,17 @@ class Early:
         they can be given as they are.
 
         Raises:
-            Unlike: if neither is possible.
+            Exception: if neither is possible.
         """
         computed = [source for source in sources if source.grad_fn is not None]
         if len(sources) < 2 or not computed:
             related = False
         else:
             mine = set(map(id, tensors(own, differentiable)))
-            related = len([source for source in computed if id(source) in mine]) > 1
+            related = interdependent([source for source in computed if id(source) in mine])
             apart = [source for source in sources if source.grad_fn is None or id(source) not in mine]
             if apart and _depend(computed, apart):
-                raise Unlike  # and what is computed may be differentiated with respect to them
+                raise ValueError("what is computed may be differentiated with respect to what it depends on")
         if not related and not any(_hooks(sources)):
             return None
         return Loan((own, self._shared), sources, [source.view_as(source) for source in sources])
@@ -162,10 +165,12 @@ class Early:
         # a leaf that is reached from outside, too, is one for which the engine would not stop at the ends
         return {id(leaf) for leaf in outside.leaves}.isdisjoint(map(id, found.leaves))
 
-    def _add(self, source: Tensor, gradient: Tensor | None) -> int:
-        place = self._places.setdefault(id(source), len(self._sources))
+    def _add(self, source: Tensor, gradient: Tensor) -> int:
+        """Keep a gradient for where it goes from now, and return its place among all."""
+        at = id(source) if source.grad_fn is None else (source.grad_fn, source.output_nr)
+        place = self._places.setdefault(at, len(self._sources))
         if place == len(self._sources):
-            self._sources.append(source)
+            self._sources.append(source if source.grad_fn is None else Anchor.apply(source))
             self._gradients.append(gradient)
         else:
             self._gradients[place] = plus(self._gradients[place], gradient)
@@ -208,6 +213,6 @@ def _ordinary(tensor: Tensor) -> bool:
 def _depend(tensors: Sequence[Tensor], others: Sequence[Tensor]) -> bool:
     """Whether one of some tensors depends on one of others."""
     mine = [tensor for tensor in tensors if not any(tensor is other for other in others)]
-    return bool(mine and reach(mine, others, 0, Deferred).ends) or any(
-        reach([other], [*others[:i], *others[i + 1 :], *mine], 0, Deferred).ends for i, other in enumerate(others)
+    return bool(mine and reach(mine, others, 0).ends) or any(
+        reach([other], [*others[:i], *others[i + 1 :], *mine], 0).ends for i, other in enumerate(others)
     )

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 
-_LINEAR = ("torch._functorch.", "torch.nn.parallel.")
-"""Where functions written in Python come from that are known to hide nothing and to scale: compiled ones, and DDP's."""
+_LINEAR = ("torch._functorch._aot_autograd.", "torch.nn.parallel.", "msloss._deferred")
+"""Where functions written in Python come from that hide nothing and scale: compiled ones, those of DDP, our own."""
 
 Edge: TypeAlias = tuple[Any, int]
 """An output of a recorded operation, by its number; a leaf is the output 0 of what accumulates its gradient."""
@@ -38,23 +38,22 @@ def recorded() -> int:
 
 def leaves_of(*tensors: Tensor) -> list[Tensor]:
     """Return the leaves that tensors depend on, themselves included."""
-    return reach(tensors, (), 0, type(None)).leaves
+    return reach(tensors, (), 0).leaves
 
 
 def only_accumulates(tensor: Tensor) -> bool:
     """Whether a reentrant checkpoint is in the graph, which cannot hand gradients out."""
-    nodes = reach([tensor], (), 0, type(None)).nodes
+    nodes = reach([tensor], (), 0).nodes
     return any(type(node).__name__ == "CheckpointFunctionBackward" for node in nodes)
 
 
-def reach(tensors: Sequence[Tensor], ends: Sequence[Tensor], since: int, own: type) -> Reach:
+def reach(tensors: Sequence[Tensor], ends: Sequence[Tensor], since: int) -> Reach:
     """Follow the graph of tensors down to its leaves, or to the tensors ``ends``, behind which it is not followed.
 
     Args:
         tensors: tensors that require gradients.
         ends: others of those.
         since: the moment, as `recorded` gave it, before which nothing should have been recorded.
-        own: the one Python function of the user's kind that hides nothing.
     """
     walk = _Walk(tensors, ends)
     nodes: list[Any] = []
@@ -77,13 +76,12 @@ def reach(tensors: Sequence[Tensor], ends: Sequence[Tensor], since: int, own: ty
         if node._sequence_nr() < since:
             older.append(node)
         if isinstance(node, BackwardCFunction):
-            custom = custom or not _known(node, own)
+            custom = custom or not _known(node)
     return Reach(walk.leaves, walk.reached, nodes, older, custom, scalable)
 
 
-def _known(node: Any, own: type) -> bool:
-    function = getattr(node, "_forward_cls", type(node))
-    return function is own or function.__module__.startswith(_LINEAR)
+def _known(node: Any) -> bool:
+    return bool(getattr(node, "_forward_cls", type(node)).__module__.startswith(_LINEAR))
 
 
 class _Walk:
@@ -130,17 +128,20 @@ class _Walk:
             self.leaves.append(tensor)
 
 
-def spent(nodes: Iterable[Any], since: int) -> bool:
-    """Whether the saved tensors of a node recorded after a moment are gone, because it was differentiated."""
-    return any(_gone(node) for node in nodes if node._sequence_nr() >= since)
-
-
-def _gone(node: Any) -> bool:
-    saved = ["saved_tensors"] if isinstance(node, BackwardCFunction) else []
-    for name in [*saved, *(name for name in dir(node) if name.startswith("_saved_"))]:
-        try:
-            getattr(node, name)
-        except RuntimeError as error:
-            if "second time" in str(error) or "already been freed" in str(error):
+def interdependent(tensors: Sequence[Tensor]) -> bool:
+    """Whether one of several tensors, none of them a leaf, depends on another."""
+    edges = {(tensor.grad_fn, tensor.output_nr) for tensor in tensors}
+    if len(edges) < 2:
+        return False
+    first = min(node._sequence_nr() for node, _ in edges if node is not None)  # what is older depends on none of them
+    pending: list[Any] = [node for node, _ in edges]
+    seen = set(pending)
+    while pending:
+        for edge in pending.pop().next_functions:
+            if edge in edges:
                 return True
+            node = edge[0]
+            if node is not None and node not in seen and node._sequence_nr() >= first:
+                seen.add(node)
+                pending.append(node)
     return False

@@ -8,10 +8,6 @@ from torch import Tensor
 from msloss._trees import entries_of, kind_of, with_entries
 
 
-class Unlike(Exception):  # noqa: N818  # nothing is wrong; another way has to be taken
-    """A container cannot hold other tensors without becoming another."""
-
-
 class Loan:
     """A value in which tensors are exchanged for others until they are given back.
 
@@ -24,7 +20,7 @@ class Loan:
         others: what stands in for them meanwhile.
 
     Raises:
-        Unlike: if a container cannot hold others; everything is then as it was.
+        Exception: whatever a container raises that cannot hold others; everything is then as it was.
     """
 
     def __init__(self, value: Any, tensors: Sequence[Tensor], others: Sequence[Tensor]) -> None:
@@ -38,7 +34,7 @@ class Loan:
             other.__dict__.update(one.__dict__)
         try:
             self.value = self._exchanged(value)
-        except Unlike:
+        except BaseException:
             self.give_back()
             raise
 
@@ -89,10 +85,7 @@ def _kinds(container: Any) -> tuple[str, ...]:
 
 
 def _set(container: Any, kind: str, key: Any, entry: Any) -> None:
-    try:
-        if kind == "object":
-            object.__setattr__(container, key, entry)
-        else:
-            container[key] = entry
-    except (AttributeError, KeyError, TypeError) as error:
-        raise Unlike from error
+    if kind == "object":
+        object.__setattr__(container, key, entry)
+    else:
+        container[key] = entry

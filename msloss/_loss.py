@@ -135,13 +135,14 @@ class MultiStepLoss(nn.Module):
         loop = self._loop(x)
         whole = self.truncate is None or self.truncate >= running
         early = None
+        gone: set[int] = set()
         if judge is not None and not whole:
             by = crew(self.model, self.criterion, self.feedback)
-            early = None if watched(by) else Early("the model", target, by, reaches_leaves=True)
+            early = None if watched(by) else Early("the model", target, by, gone, reaches_leaves=True)
         total: Tensor | None = None
         for segment in loop.segments(Inputs(x, cond, named_cond or None), running, self.truncate):
             alone = early is not None and len(segment.indices) == 1  # then the model's turn comes at once
-            run = partial(_summed, segment, verdicts, compared, None if alone else judge)
+            run = partial(_summed, segment, verdicts, compared, None if alone else judge, gone)
             if early is None:
                 value = run((segment.inputs, target))
             else:
@@ -257,11 +258,11 @@ def _differentiated(total: Tensor, parameters: Sequence[Tensor]) -> None:
 
 
 def _summed(
-    segment: Segment, verdicts: Verdicts, compared: Any, judge: Crew | None, given: tuple[Inputs, Any]
+    segment: Segment, verdicts: Verdicts, compared: Any, judge: Crew | None, gone: set[int], given: tuple[Inputs, Any]
 ) -> Tensor | None:
     """Return the weighted loss of the steps of a segment, whose outputs must be like what they are compared with."""
     segment.inputs, target = given
-    early = None if judge is None else Early("the criterion", target, judge, reaches_leaves=False)
+    early = None if judge is None else Early("the criterion", target, judge, gone, reaches_leaves=False)
     total: Tensor | None = None
     for step in segment:
         if compared is not None:

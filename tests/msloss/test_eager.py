@@ -1077,6 +1077,7 @@ def both_ways(
     *extra: Tensor,
     truncate: int | None = None,
     target: Callable[[Tensor], Any] = lambda y: y,
+    watch: Tensor | None = None,
 ) -> None:
     """Hold the loss against the loop written by hand, each with a model, a function and a criterion of its own."""
     results = []
@@ -1089,6 +1090,8 @@ def both_ways(
             else written_out(run, criterion, read=read, truncate=truncate)
         )
         results.append(after_backward(model, lambda a, b, loss=loss: loss(a, target(b)), x, y))
+        if watch is not None:
+            results[-1]["watched"], watch.grad = watch.grad, None
     assert_same(*results)
 
 
@@ -1457,3 +1460,172 @@ def test_recorded_outputs_are_detached_whatever_their_attributes() -> None:
     for output in losses.outputs:
         assert output.a is output["a"]
         assert not output.a.requires_grad
+
+
+@pytest.mark.parametrize("truncate", [None, 1, 2])
+@pytest.mark.parametrize("what", ["feedback", "target", "target by feedback", "conditioning"])
+def test_what_is_modified_in_place_after_its_step(what: str, truncate: int | None) -> None:
+    """The gradient goes where it would have gone, through what the tensor was then."""
+
+    def make() -> tuple[nn.Module, Callable[..., Any], Callable[..., Any]]:
+        model = small()
+        scale = 1.5 * model.outer.bias.mean().detach().requires_grad_()
+
+        def run(v: Tensor) -> Tensor:
+            if what == "conditioning":
+                scale.mul_(2)
+            return model(v) + (scale if what == "conditioning" else 0)
+
+        def criterion(output: Tensor, target: Tensor) -> Tensor:
+            if what == "target":
+                target.mul_(1.5)
+            return (output - target).mean().abs()
+
+        return model, run, criterion
+
+    def read(output: Tensor) -> Tensor:
+        if what == "target by feedback":
+            targets[-1].mul_(1.5)
+        return output.clamp_(0, 0.1) if what == "feedback" else output
+
+    def target(y: Tensor) -> Tensor:
+        targets.append(weight * y)
+        return targets[-1]
+
+    targets: list[Tensor] = []
+    weight = torch.tensor(0.9, dtype=torch.float64, requires_grad=True)
+    both_ways(make, read, truncate=truncate, target=target, watch=weight)
+
+
+def test_checkpointed_steps_are_recomputed_once_though_a_part_reaches_them() -> None:
+    model, (x, y) = small(), images()
+    calls: list[int] = []
+    outputs: list[Tensor] = []
+
+    def run(v: Tensor) -> Tensor:
+        calls.append(1)
+        return model(v)
+
+    def criterion(output: Tensor, target: Tensor) -> Tensor:
+        outputs.append(output)
+        return mse(output, target) + (mse(output, outputs[-2]) if len(outputs) > 1 else 0)
+
+    value = MultiStepLoss(run, criterion, checkpoint=True)(x, y)
+    assert len(calls) == 3
+    value.backward()
+    assert len(calls) == 6
+
+
+def test_containers_are_as_they_were_whatever_is_raised() -> None:
+    class Locked(dict):
+        def __setitem__(self, key: Any, entry: Any) -> None:
+            raise RuntimeError("locked")
+
+    model, (x, y) = small(), images()
+    output: dict[str, Any] = {}
+
+    def run(v: Tensor) -> dict[str, Any]:
+        a = model(v)
+        output.update(first={"a": a, "b": a.sin()}, locked=Locked(c=a.cos()))
+        output["tensors"] = a
+        return output
+
+    def criterion(given: dict[str, Any], target: Tensor) -> Tensor:
+        return mse(given["first"]["a"] * given["locked"]["c"], target)
+
+    loss = MultiStepLoss(run, criterion, feedback=lambda given: given["first"]["a"])
+    hand = written_out(run, criterion, read=lambda given: given["first"]["a"])
+    assert_same(after_backward(model, loss, x, y), after_backward(model, hand, x, y))
+    assert output["first"]["a"] is output["tensors"]
+
+    def failing(given: tuple[Tensor, ...], target: Tensor) -> Tensor:
+        raise KeyError("mine")
+
+    kept: list[Any] = []
+
+    def keep(v: Tensor) -> list[Tensor]:
+        kept.append([model(v)])
+        kept[-1].append(kept[-1][0].sin())
+        kept.append(list(kept[-1]))
+        return kept[-2]
+
+    with pytest.raises(KeyError, match="mine"):
+        MultiStepLoss(keep, failing, feedback=0)(x, y)
+    assert kept[0][0] is kept[1][0]
+    assert kept[0][1] is kept[1][1]
+
+
+@pytest.mark.parametrize("truncate", [1, 2])
+def test_second_derivatives_of_a_model_that_marks_its_input(truncate: int) -> None:
+    model, (x, y) = small(), images()
+
+    def descend(v: Tensor) -> Tensor:
+        v.requires_grad_()
+        (gradient,) = torch.autograd.grad(model(v).square().sum(), v, create_graph=True)
+        return v - 0.1 * gradient
+
+    results = []
+    for loss in (MultiStepLoss(descend, mse, truncate=truncate), written_out(descend, mse, truncate=truncate)):
+        first = torch.autograd.grad(loss(x.clone(), y), list(model.parameters()), create_graph=True, allow_unused=True)
+        total = sum(g.square().sum() for g in first if g is not None)
+        second = torch.autograd.grad(total, list(model.parameters()), allow_unused=True)
+        results.append({str(i): gradient for i, gradient in enumerate(second)})
+    assert_same(*results)
+
+
+@pytest.mark.parametrize("options", [{}, {"truncate": 1}])
+def test_second_derivatives_without_numbers(options: dict[str, Any]) -> None:
+    model = nn.Conv2d(2, 2, 1, device="meta")
+    x, y = torch.rand(2, 1, 2, 4, 4, device="meta")
+    first = torch.autograd.grad(MultiStepLoss(model, mse, **options)(x, y), list(model.parameters()), create_graph=True)
+    assert all(gradient.is_meta for gradient in first)
+
+
+def test_parts_of_an_output_that_do_not_depend_on_each_other_are_handed_over_themselves() -> None:
+    model, other, (x, y) = small(), small(5), images()
+    seen: list[tuple[Tensor, ...]] = []
+
+    def criterion(output: tuple[Tensor, ...], target: Tensor) -> Tensor:
+        seen.append(output)
+        return mse(output[0] * output[1], target)
+
+    made: list[tuple[Tensor, ...]] = []
+
+    def run(v: Tensor) -> tuple[Tensor, ...]:
+        made.append((model(v), other(v), torch.cat([v, v]).chunk(2)[0]))
+        return made[-1]
+
+    with counted() as taken:
+        MultiStepLoss(run, criterion, feedback=0)(x, y).backward()
+    assert taken == [3]
+    assert all(output is own for output, own in zip(seen, made, strict=True))
+
+
+class Clamped(torch.autograd.Function):
+    """A function whose gradient is clamped, and which can be vmapped."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient.clamp(-1e-3, 1e-3)
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_functions_that_are_not_linear_keep_the_graph(mapped: bool) -> None:
+    model, (x, y) = small(), images()
+    clamped = vmap(Clamped.apply) if mapped else Clamped.apply
+
+    def criterion(output: Tensor, target: Tensor) -> Tensor:
+        return mse(clamped(output), target)
+
+    early, hand = MultiStepLoss(model, criterion), written_out(model, criterion)
+    assert_same(after_backward(model, early, x, y, scale=100.0), after_backward(model, hand, x, y, scale=100.0))

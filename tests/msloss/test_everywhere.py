@@ -106,6 +106,15 @@ def test_compiled_criterion(mode: dict[str, Any], compiled: Callable[[Any], tupl
 
 
 @BY_THE_COMPILER
+def test_compiled_criterion_that_does_not_use_its_target(compiled: Callable[[Any], tuple[Any, Any]]) -> None:
+    model, (x, y) = network(), images()
+    fast, _ = compiled(lambda output, target: mse(output, target.detach()))
+    y.requires_grad_()
+    MultiStepLoss(model, fast)(x, y).backward()
+    assert y.grad is None
+
+
+@BY_THE_COMPILER
 @pytest.mark.parametrize("mode", MODES[:-2], ids=str)
 def test_compiled_loss_is_right_if_not_faster(mode: dict[str, Any]) -> None:
     torch._dynamo.reset()
