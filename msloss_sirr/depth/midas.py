@@ -70,7 +70,7 @@ def load_midas(weights: Path | None = None) -> MidasDepth:
     Raises:
         InputError: if the weights cannot be had, or are not those of the network.
     """
-    remedy = "give the file by --depth.weights, or choose --model.depth none"
+    remedy = "give it by --depth.weights, take depth images by --depth.source stored, or a remover without depth"
     path = weights or fetch_weights(WEIGHTS_URL, "MiDaS v2.1 small", remedy, also=_ALSO_NAMED)
     network = MidasSmall()
     load_state(network, read_state(path), path, "MiDaS v2.1 small")

@@ -190,7 +190,7 @@ def test_training_without_weights_says_what_to_do(
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("torch.hub.download_url_to_file", offline)
-    with pytest.raises(InputError, match=r"could not be downloaded .*--depth\.weights, or choose --model\.depth none"):
+    with pytest.raises(InputError, match=r"could not be downloaded .*--depth\.weights, .*or a remover without depth"):
         train(config)
     assert not config.out.exists()
 
