@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from msloss._trees import entries_of, kind_of, with_entries
+from msloss._trees import PLAIN, entries_of, kind_of, put, with_entries
 
 
 class Loan:
@@ -44,7 +44,7 @@ class Loan:
             for kind in _kinds(container):
                 for key, entry in list(entries_of(container, kind)):
                     if id(entry) in self._own and kind != "tuple":
-                        _set(container, kind, key, self._own[id(entry)])
+                        put(container, kind, key, self._own[id(entry)])
         for one, other in self._pairs:
             for name in one.__dict__.keys() - other.__dict__.keys():
                 del one.__dict__[name]
@@ -58,6 +58,8 @@ class Loan:
     def _exchanged(self, value: Any) -> Any:
         if isinstance(value, Tensor):
             return self._others.get(id(value), value)
+        if type(value) in PLAIN:
+            return value
         if id(value) not in self._handed:
             self._met.append(value)
             self._handed[id(value)] = value  # what holds itself is met again on the way
@@ -74,7 +76,7 @@ class Loan:
                 self._met.append(copied)
                 return copied
             for key, other in new.items():
-                _set(value, kind, key, other)
+                put(value, kind, key, other)
         return value
 
 
@@ -82,10 +84,3 @@ def _kinds(container: Any) -> tuple[str, ...]:
     """Return the ways in which a container holds others; mappings have attributes, too."""
     kind = kind_of(container)
     return (kind, "object") if kind == "mapping" else (kind,)
-
-
-def _set(container: Any, kind: str, key: Any, entry: Any) -> None:
-    if kind == "object":
-        object.__setattr__(container, key, entry)
-    else:
-        container[key] = entry

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-_PLAIN = frozenset({bool, bytes, complex, float, int, str, types.NoneType})
+PLAIN = frozenset({bool, bytes, complex, float, int, str, types.NoneType})
 _KINDS: dict[Any, str] = {dict: "mapping", list: "sequence", tuple: "tuple"}
 _FUNCTIONS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, functools.partial)
 
@@ -24,7 +24,7 @@ def tensors(value: Any, wanted: Callable[[Tensor], bool] | None = None) -> list[
     pending = [value]
     while pending:
         value = pending.pop()
-        if type(value) in _PLAIN or id(value) in met:
+        if type(value) in PLAIN or id(value) in met:
             continue
         met[id(value)] = value
         if isinstance(value, Tensor):
@@ -123,7 +123,7 @@ class _Copying:
 
     def of(self, value: Any) -> Any:
         """Return the copy of a value, always the same one."""
-        if type(value) in _PLAIN:
+        if type(value) in PLAIN:
             return value
         if id(value) not in self._made:
             self._made[id(value)] = value, value  # what holds itself is met again on the way
@@ -174,6 +174,14 @@ def entries_of(value: Any, kind: str) -> Iterable[tuple[Any, Any]]:
     return enumerate(value)
 
 
+def put(container: Any, kind: str, key: Any, entry: Any) -> None:
+    """Let a container or object hold something under a key, an index or a name."""
+    if kind == "object":
+        object.__setattr__(container, key, entry)
+    else:
+        container[key] = entry
+
+
 def _attributes(value: Any) -> list[str]:
     """Return the names under which an object holds values of its own; none for tensors, modules, functions, classes."""
     if isinstance(value, (Tensor, nn.Module, type, *_FUNCTIONS)):
@@ -198,7 +206,7 @@ def _refilled(container: Any, entries: Mapping[Any, Any]) -> Any:
     copied = copy.copy(container)
     if getattr(container, "__dict__", None) is container:  # whose attributes are its entries
         copied.__dict__ = copied
-    return _changed(copied, "mapping", entries)
+    return _changed(copied, kind_of(container), entries)
 
 
 def with_entries(value: tuple[Any, ...], entries: Mapping[Any, Any]) -> Any:
@@ -218,10 +226,7 @@ def _with_attributes(value: Any, entries: Mapping[Any, Any]) -> Any:
 
 def _changed(container: Any, kind: str, entries: Mapping[Any, Any]) -> Any:
     for key, entry in entries.items():
-        if kind == "object":
-            object.__setattr__(container, key, entry)
-        else:
-            container[key] = entry
+        put(container, kind, key, entry)
     return container
 
 

@@ -5,6 +5,9 @@ from typing import Literal
 
 from msloss_sirr.errors import InputError
 
+GROUPS = 8
+"""Groups of channels that ``norm="group"`` normalises by."""
+
 
 @dataclass(frozen=True)
 class RemoverConfig:
@@ -47,7 +50,3 @@ class RemoverConfig:
     def guides(self) -> int:
         """Channels of depth that the networks are given."""
         return 0 if self.depth == "none" else 1
-
-
-GROUPS = 8
-"""Groups of channels that ``norm="group"`` normalises by."""

@@ -1,13 +1,17 @@
 """Small photographs and pairs, made up."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from accelerate.state import AcceleratorState
 from PIL import Image
 from torch import Tensor
+
+from msloss_sirr import RemoverConfig, TrainConfig
 
 
 def smooth(seed: int, height: int = 40, width: int = 56) -> Tensor:
@@ -42,3 +46,29 @@ def pairs(tmp_path: Path) -> Path:
 def pixels_of(path: Path) -> np.ndarray:
     with Image.open(path) as image:
         return np.array(image.convert("RGB"))
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerator() -> Iterator[None]:
+    """Let every training choose its precision, as one in its own process does."""
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture
+def config(pairs: Path, photos: Path, tmp_path: Path) -> TrainConfig:
+    """A training of a few seconds."""
+    return TrainConfig(
+        val=pairs,
+        out=tmp_path / "run",
+        pairs=pairs,
+        photos=photos,
+        crop=24,
+        epochs=4,
+        epoch_images=12,
+        batch=4,
+        lr=3e-3,
+        patience=0,
+        device="cpu",
+        model=RemoverConfig(architecture="unet", channels=(6, 8), patch=1),
+    )

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -32,13 +31,6 @@ from .test_models import awake
 GUIDED = RemoverConfig(architecture="unet", channels=(6, 8), patch=1, depth="ranged")
 
 
-@pytest.fixture(autouse=True)
-def fresh_accelerator() -> Iterator[None]:
-    """Let every training choose its precision, as one in its own process does."""
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
-
-
 def with_depth(folder: Path, names: list[str], bits: int = 16) -> None:
     """Give photographs depth images: the green channel of the photograph, in 8 or 16 bits."""
     (folder / "depth").mkdir()
@@ -50,19 +42,8 @@ def with_depth(folder: Path, names: list[str], bits: int = 16) -> None:
 
 
 @pytest.fixture
-def config(pairs: Path, photos: Path, tmp_path: Path) -> TrainConfig:
-    return TrainConfig(
-        val=pairs,
-        out=tmp_path / "run",
-        pairs=pairs,
-        photos=photos,
-        crop=24,
-        epochs=1,
-        epoch_images=8,
-        batch=4,
-        device="cpu",
-        model=GUIDED,
-    )
+def guided(config: TrainConfig) -> TrainConfig:
+    return dataclasses.replace(config, epochs=1, epoch_images=8, model=GUIDED)
 
 
 @pytest.fixture(scope="module")
@@ -147,43 +128,43 @@ def test_depth_is_estimated_once_however_many_steps() -> None:
     assert all(torch.equal(depth, guide[0]) for depth in seen)
 
 
-def test_nothing_frozen_moves_in_training(config: TrainConfig, weights: Path) -> None:
+def test_nothing_frozen_moves_in_training(guided: TrainConfig, weights: Path) -> None:
     midas = load_midas(weights)
     before = {name: value.clone() for name, value in midas.state_dict().items()}
-    train(config, depth=midas)
+    train(guided, depth=midas)
     assert all(torch.equal(value, before[name]) for name, value in midas.state_dict().items())
     assert all(parameter.grad is None for parameter in midas.parameters())
-    state = torch.load(config.out / "state.pt", weights_only=True)
+    state = torch.load(guided.out / "state.pt", weights_only=True)
     trained = sum(len(group["params"]) for group in state["optimizer"]["param_groups"])
-    assert trained == len(list(load_remover(config.out / "best.safetensors").parameters()))
-    assert load_remover(config.out / "best.safetensors").config == GUIDED
+    assert trained == len(list(load_remover(guided.out / "best.safetensors").parameters()))
+    assert load_remover(guided.out / "best.safetensors").config == GUIDED
 
 
 def test_training_finds_the_depth_that_its_configuration_names(
-    config: TrainConfig, weights: Path, tmp_path: Path
+    guided: TrainConfig, weights: Path, tmp_path: Path
 ) -> None:
-    by_name = dataclasses.replace(config, depth=DepthConfig(weights=weights))
+    by_name = dataclasses.replace(guided, depth=DepthConfig(weights=weights))
     train(by_name)
-    train(dataclasses.replace(config, out=tmp_path / "other"), depth=load_midas(weights))
+    train(dataclasses.replace(guided, out=tmp_path / "other"), depth=load_midas(weights))
     one, other = (load_remover(run / "last.safetensors").state_dict() for run in (by_name.out, tmp_path / "other"))
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_training_with_depth_images(config: TrainConfig, pairs: Path, photos: Path) -> None:
-    config = dataclasses.replace(config, depth=DepthConfig(source="stored"))
+def test_training_with_depth_images(guided: TrainConfig, pairs: Path, photos: Path) -> None:
+    stored = dataclasses.replace(guided, depth=DepthConfig(source="stored"))
     with pytest.raises(InputError, match="depth does not exist"):
-        train(config)
+        train(stored)
     with_depth(pairs, [f"{i}.png" for i in range(4)])
     with pytest.raises(InputError, match="depth does not exist"):
-        train(config)
+        train(stored)
     with_depth(photos, [f"photo {i}.png" for i in range(6)])
-    assert train(config).after.psnr > 0
+    assert train(stored).after.psnr > 0
     with pytest.raises(InputError, match="depth weights are given"):
         DepthConfig(source="stored", weights=photos)
 
 
 def test_training_without_weights_says_what_to_do(
-    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    guided: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def offline(*args: object, **kwargs: object) -> None:
         raise OSError("no network")
@@ -191,18 +172,18 @@ def test_training_without_weights_says_what_to_do(
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("torch.hub.download_url_to_file", offline)
     with pytest.raises(InputError, match=r"could not be downloaded .*--depth\.weights, .*or a remover without depth"):
-        train(config)
-    assert not config.out.exists()
+        train(guided)
+    assert not guided.out.exists()
 
 
 def test_training_holds_the_reflection_to_its_target_at_every_step_if_asked(
-    config: TrainConfig, tmp_path: Path
+    guided: TrainConfig, tmp_path: Path
 ) -> None:
     model = dataclasses.replace(GUIDED, depth="none")  # which returns its input, so that both steps are alike
     losses = []
     for target in ("first", "residual"):
         loss = LossConfig(transmission=0.0, gradient=0.0, reflection_target=target)
-        train(dataclasses.replace(config, out=tmp_path / target, model=model, loss=loss, lr=1e-12))
+        train(dataclasses.replace(guided, out=tmp_path / target, model=model, loss=loss, lr=1e-12))
         AcceleratorState._reset_state()
         losses.append(json.loads((tmp_path / target / "metrics.jsonl").read_text())["loss"])
     assert losses[1] == pytest.approx(2 * losses[0], rel=1e-4)

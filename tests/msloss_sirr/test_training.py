@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -18,31 +17,6 @@ from msloss_sirr import InputError, Layers, LossConfig, Remover, RemoverConfig, 
 from msloss_sirr.training.run import RunFolder
 
 from .conftest import save, smooth
-
-
-@pytest.fixture(autouse=True)
-def fresh_accelerator() -> Iterator[None]:
-    """Let every training choose its precision, as one in its own process does."""
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
-
-
-@pytest.fixture
-def config(pairs: Path, photos: Path, tmp_path: Path) -> TrainConfig:
-    return TrainConfig(
-        val=pairs,
-        out=tmp_path / "run",
-        pairs=pairs,
-        photos=photos,
-        crop=24,
-        epochs=4,
-        epoch_images=12,
-        batch=4,
-        lr=3e-3,
-        patience=0,
-        device="cpu",
-        model=RemoverConfig(architecture="unet", channels=(6, 8), patch=1),
-    )
 
 
 class Forgetful(Remover):
