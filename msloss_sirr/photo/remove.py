@@ -99,7 +99,7 @@ def remove(
 
 def load_default_remover() -> Remover:
     """Return the remover that comes with the package."""
-    with as_file(files("msloss_sirr") / "weights" / "compact.safetensors") as path:
+    with as_file(files("msloss_sirr") / "weights" / "default.safetensors") as path:
         return load_remover(path)
 
 

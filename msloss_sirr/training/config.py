@@ -24,8 +24,8 @@ class TrainConfig:
     out: Path
     """Folder of the run: checkpoints, metrics, configuration."""
     preset: Literal["compact", "paper"] = "compact"
-    """What the defaults of all other options are: compact trains the remover that comes with the package; paper is
-    the training of the paper, as it says."""
+    """What the defaults of all other options are: compact trains networks for little time and memory; paper is the
+    training of the paper, as it says."""
     pairs: Path | None = None
     """Folder of real pairs to train on: ambient/NAME and transmission/NAME."""
     photos: Path | None = None
