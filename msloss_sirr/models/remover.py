@@ -1,5 +1,7 @@
 """The remover: a reflection net and a transmission net, one after the other."""
 
+from math import isfinite
+
 import torch
 from torch import Tensor, nn
 
@@ -9,6 +11,9 @@ from msloss_sirr.layers import Estimate, Layers
 from msloss_sirr.models.compact import CompactNet
 from msloss_sirr.models.config import RemoverConfig
 from msloss_sirr.models.unet import UNet
+
+_FARTHEST = 8.0
+"""The largest number an image may hold: far from [0, 1], which later steps may leave, and from the 255 of bytes."""
 
 
 class Remover(nn.Module):
@@ -27,7 +32,8 @@ class Remover(nn.Module):
 
     Raises:
         ValueError: at a call, if the image or the depth is not of that shape, or the image is not of floating-point
-            numbers.
+            numbers; in evaluation mode, unless it is being compiled, exported or captured, also if the image holds NaN
+            or infinity, or numbers on a scale that cannot be [0, 1].
     """
 
     def __init__(self, config: RemoverConfig | None = None) -> None:
@@ -70,7 +76,7 @@ class Remover(nn.Module):
         return self.quantizer(depth) if self.config.depth == "ranged" else scaled_depth(depth)
 
     def _check(self, ambient: Tensor, depth: Tensor | None) -> None:
-        if ambient.dim() != 4 or ambient.shape[1] != 3 or not ambient.is_floating_point():
+        if ambient.dim() != 4 or ambient.shape[1] != 3 or 0 in ambient.shape or not ambient.is_floating_point():
             raise ValueError(
                 f"ambient is {tuple(ambient.shape)} of {ambient.dtype}; give (N, 3, H, W), floating-point, in [0, 1]"
             )
@@ -79,6 +85,11 @@ class Remover(nn.Module):
             raise ValueError(f"this remover is guided by {needs}, but was given {'none' if depth is None else 'some'}")
         if depth is not None and depth.shape != (ambient.shape[0], 1, *ambient.shape[2:]):
             raise ValueError(f"depth is {tuple(depth.shape)} but ambient {tuple(ambient.shape)}; give (N, 1, H, W)")
+        if not self.training and ambient.device.type != "meta" and not _being_recorded():
+            low, high = torch.stack(ambient.detach().aminmax()).tolist()
+            if not -_FARTHEST <= low <= high <= _FARTHEST:  # NaN is not, either
+                seen = f"goes from {low:g} to {high:g}" if isfinite(low) and isfinite(high) else "holds NaN or infinity"
+                raise ValueError(f"ambient {seen}; give [0, 1]")
 
 
 class Telling(nn.Module):
@@ -96,6 +107,12 @@ class Telling(nn.Module):
         """Return the estimate of the layers of ``ambient``."""
         layers: Layers = self.remover(ambient, *depth)
         return Estimate(layers.transmission, layers.reflection, ambient)
+
+
+def _being_recorded() -> bool:
+    """Whether operations are being recorded, when no decision may depend on the numbers."""
+    capturing = torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()
+    return capturing or torch.compiler.is_compiling()
 
 
 def _net(config: RemoverConfig, inputs: int) -> nn.Module:

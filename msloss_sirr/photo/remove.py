@@ -88,7 +88,12 @@ def remove(
         steps: how many times the remover is applied to its own output.
         source: where depth comes from, if the remover is guided by it.
         stored: a depth image of the photograph, ``(1, H, W)``, for a source that uses one.
+
+    Raises:
+        ValueError: if the photograph is of another shape or type.
     """
+    if pixels.dim() != 3 or pixels.shape[0] != 3 or pixels.dtype != torch.uint8:
+        raise ValueError(f"the photograph is {tuple(pixels.shape)} of {pixels.dtype}; give (3, H, W) of torch.uint8")
     ambient = to_float(pixels)
     guide = guidance(remover, source, ambient[None], None if stored is None else stored[None].to(pixels.device))
     estimate: Layers = refine(remover, ambient[None], *guide, steps=steps, feedback="transmission")

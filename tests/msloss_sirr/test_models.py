@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import Tensor
 
-from msloss_sirr import InputError, Remover, RemoverConfig, load_remover, save_remover
+from msloss_sirr import InputError, Remover, RemoverConfig, load_remover, remove, save_remover
 from msloss_sirr.models.compact import CompactNet
 from msloss_sirr.models.unet import UNet
 from msloss_sirr.training.presets import PRESETS
@@ -147,11 +147,13 @@ def test_what_does_not_fit_is_refused_in_one_line() -> None:
     refused: list[tuple[Callable[[], Any], str]] = [
         (lambda: plain(image[:, :1]), r"ambient is \(1, 1, 8, 8\) .*give \(N, 3, H, W\)"),
         (lambda: plain(image[0]), r"ambient is \(3, 8, 8\)"),
+        (lambda: plain(image[..., :0]), r"ambient is \(1, 3, 8, 0\)"),
         (lambda: plain((255 * image).byte()), r"of torch.uint8; give .*floating-point, in \[0, 1\]"),
         (lambda: plain(image, depth), "guided by no depth, but was given some"),
         (lambda: guided(image), "guided by depth, as prepare_depth returns it, but was given none"),
         (lambda: guided(image, depth[..., :4]), r"depth is \(1, 1, 8, 4\) but ambient"),
         (lambda: guided.prepare_depth(depth[0]), r"depth has shape \(1, 8, 8\)"),
+        (lambda: remove(plain, image[0]), r"photograph is \(3, 8, 8\) of torch.float32; give .* torch.uint8"),
         (lambda: plain.prepare_depth(depth), "guided by no depth; call it with the image alone"),
     ]
     for call, message in refused:
@@ -219,6 +221,41 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
             load_remover(tmp_path / name)
         assert name in str(caught.value)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "seen"),
+    [
+        (lambda image: image * 255, "ambient goes from .* to 2"),
+        (lambda image: image.index_fill(3, torch.tensor(2), torch.nan), "ambient holds NaN or infinity; give"),
+        (lambda image: image.index_fill(3, torch.tensor(2), -torch.inf), "ambient holds NaN or infinity; give"),
+        (lambda image: image.half() - 1e4, "ambient goes from -10000 to"),
+    ],
+)
+def test_image_on_another_scale_is_refused_where_the_remover_is_used(
+    spoil: Callable[[Tensor], Tensor], seen: str
+) -> None:
+    remover, image = Remover(SMALL), spoil(torch.rand(2, 3, 9, 9) + 0.01)
+    with pytest.raises(ValueError, match=seen) as caught:
+        remover.eval()(image)
+    assert "\n" not in str(caught.value)
+    remover.train().to(image.dtype)(image)  # in training, numbers are the business of whoever trains
+
+
+def test_what_a_later_step_leaves_is_not_refused() -> None:
+    image = torch.rand(1, 3, 9, 9) * 3 - 1
+    assert torch.equal(Remover(SMALL).eval()(image).transmission, image)
+
+
+def test_remover_is_exported_and_traced_whole() -> None:
+    """No decision depends on the numbers of the picture while operations are being recorded."""
+    remover, image, other = awake(Remover(SMALL)).eval(), torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16)
+    expected = remover(other).transmission
+    exported = torch.export.export(remover, (image,)).module()
+    assert torch.equal(exported(other).transmission, expected)
+    compiled = torch.compile(remover, backend="eager", fullgraph=True)
+    assert torch.equal(compiled(other).transmission, expected)
+    assert Remover(SMALL).to("meta").eval()(image.to("meta")).transmission.is_meta
 
 
 def test_configuration_that_makes_no_network() -> None:
