@@ -23,14 +23,14 @@ from torch.utils.data import DataLoader
 
 from msloss import MultiStepLoss
 from msloss_sirr import Evaluation, LayersCriterion, LossConfig, Remover, RemoverConfig, score
-from msloss_sirr.data.batches import Batch, compose
+from msloss_sirr.data.batches import compose
 from msloss_sirr.data.draws import Draws, collate
-from msloss_sirr.data.synthesis import linear
 from msloss_sirr.evaluation.scores import mean
 from msloss_sirr.images.listing import SUFFIXES
 from msloss_sirr.images.reading import read_pixels, to_bytes, to_float
 from msloss_sirr.images.writing import write_pixels
 from msloss_sirr.losses.criterion import term_weights
+from msloss_sirr.synthesis.recipes import Composite, linear
 
 PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
 SHOWN = ("rocket.jpg", "astronaut.png")  # the strongest reflection of the twenty
@@ -73,7 +73,7 @@ def train(seconds: float, seed: int) -> Remover:
     return remover.eval()
 
 
-def unseen(scene: str, mirrored: str) -> Batch:
+def unseen(scene: str, mirrored: str) -> Composite:
     """Return one photograph whole behind a reflection of another; training sees crops of other composites."""
     behind, before = (to_float(photo(name)) for name in (scene, mirrored))
     width = min(behind.shape[2], before.shape[2])
@@ -82,10 +82,10 @@ def unseen(scene: str, mirrored: str) -> Batch:
 
 
 @torch.no_grad()
-def judge(remover: Remover, batch: Batch) -> Evaluation:
+def judge(remover: Remover, composite: Composite) -> Evaluation:
     """Score the remover on one composite."""
-    truth = batch.target.transmission[0]
-    return Evaluation(score(batch.ambient[0], truth), score(remover(batch.ambient).transmission[0], truth))
+    truth = composite.layers.transmission[0]
+    return Evaluation(score(composite.ambient[0], truth), score(remover(composite.ambient).transmission[0], truth))
 
 
 def picture(panels: dict[str, Tensor]) -> Tensor:
@@ -114,14 +114,14 @@ def main() -> None:
     pairs = [(scene, mirrored) for scene in PHOTOS for mirrored in PHOTOS if scene != mirrored]
     every = {pair: judge(remover, unseen(*pair)) for pair in pairs}
 
-    batch, shown = unseen(*SHOWN), every[SHOWN]
+    composite, shown = unseen(*SHOWN), every[SHOWN]
     with torch.no_grad():
-        estimate = remover(batch.ambient)
+        estimate = remover(composite.ambient)
     panels = {
-        f"ambient\n{shown.before.psnr:.2f} dB, SSIM {shown.before.ssim:.3f}": batch.ambient[0],
+        f"ambient\n{shown.before.psnr:.2f} dB, SSIM {shown.before.ssim:.3f}": composite.ambient[0],
         f"estimated transmission\n{shown.after.psnr:.2f} dB, SSIM {shown.after.ssim:.3f}": estimate.transmission[0],
         "estimated reflection": estimate.reflection[0],
-        "ground truth": batch.target.transmission[0],
+        "ground truth": composite.layers.transmission[0],
     }
     options.out.parent.mkdir(parents=True, exist_ok=True)
     write_pixels(options.out, picture(panels))

@@ -13,8 +13,8 @@ import tyro
 from msloss import OnPlateau
 from msloss_sirr import Remover, TrainConfig, train
 from msloss_sirr.cli.failing import one_line_errors
-from msloss_sirr.data.synthesis import linear
 from msloss_sirr.losses.criterion import build_criterion
+from msloss_sirr.synthesis.recipes import linear
 from msloss_sirr.training.presets import defaults
 
 

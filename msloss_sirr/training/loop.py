@@ -11,16 +11,16 @@ from accelerate.utils import set_seed
 from torch.utils.data import DataLoader
 
 from msloss import MultiStepLoss, OnPlateau, Rehearsal, Schedule, StepLosses
-from msloss_sirr.data.batches import Batch, Recipe, compose
+from msloss_sirr.data.batches import Batch, compose
 from msloss_sirr.data.draws import Draws, collate
 from msloss_sirr.data.folders import Pairs, depth_images, pair_folder, photo_folder
-from msloss_sirr.data.synthesis import linear
 from msloss_sirr.depth.source import DepthSource, build_source, guidance
 from msloss_sirr.errors import InputError
 from msloss_sirr.evaluation.scores import SMALLEST_SIDE, Evaluation, evaluate
 from msloss_sirr.losses.criterion import LayersCriterion, build_criterion, term_weights
 from msloss_sirr.models.checkpoint import save_remover
 from msloss_sirr.models.remover import Remover, Telling
+from msloss_sirr.synthesis.recipes import Recipe, linear
 from msloss_sirr.training.config import TrainConfig
 from msloss_sirr.training.progress import TrainingProgress
 from msloss_sirr.training.run import Epoch, RunFolder

@@ -9,8 +9,8 @@ from torch.utils.data import DataLoader
 from msloss_sirr.data.batches import compose
 from msloss_sirr.data.draws import Draw, DrawBatch, Draws, collate
 from msloss_sirr.data.folders import Pairs, pair_folder, photo_folder
-from msloss_sirr.data.synthesis import linear
 from msloss_sirr.errors import InputError
+from msloss_sirr.synthesis.recipes import linear
 
 
 def same(a: Draw | DrawBatch, b: Draw | DrawBatch) -> bool:

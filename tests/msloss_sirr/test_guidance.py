@@ -17,12 +17,12 @@ from msloss_sirr.cli import main
 from msloss_sirr.data.batches import compose
 from msloss_sirr.data.draws import Draws, collate
 from msloss_sirr.data.folders import Pairs, depth_images, pair_folder, photo_folder
-from msloss_sirr.data.synthesis import linear
 from msloss_sirr.depth.config import DepthConfig
 from msloss_sirr.depth.midas import load_midas
 from msloss_sirr.depth.network import MidasSmall
 from msloss_sirr.depth.source import guidance, stored_depth
 from msloss_sirr.images.reading import read_depth, read_pixels, to_float
+from msloss_sirr.synthesis.recipes import linear
 
 from .conftest import pixels_of, smooth
 from .test_depth import made

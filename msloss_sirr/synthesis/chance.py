@@ -1,0 +1,57 @@
+"""Random numbers for the images of a batch, each from a seed of its own."""
+
+import zlib
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+class Chance:
+    """Random numbers for every image of a batch, whatever the others are and whatever device they are on.
+
+    All are drawn on the CPU, image by image, so that an image's numbers are a function of its seed and of what has been
+    drawn for it before.
+
+    Args:
+        seeds: one for each image.
+        like: a tensor of the device and type that numbers shall have.
+    """
+
+    def __init__(self, seeds: Sequence[int], like: Tensor) -> None:
+        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self._like = like
+
+    @classmethod
+    def beside(cls, seeds: Sequence[int], name: str, like: Tensor) -> "Chance":
+        """Return other random numbers for the same seeds, by a name for what they decide."""
+        return cls([seed ^ zlib.crc32(name.encode()) for seed in seeds], like)
+
+    def only(self, indices: Sequence[int]) -> "Chance":
+        """Return the random numbers of some of the images, to be drawn from here on."""
+        some = Chance((), self._like)
+        some._generators = [self._generators[index] for index in indices]
+        return some
+
+    def uniform(self, low: float, high: float) -> Tensor:
+        """Return a number between two for each image, ``(N, 1, 1, 1)``."""
+        return self.uniforms(1, low, high)
+
+    def uniforms(self, channels: int, low: float, high: float) -> Tensor:
+        """Return numbers between two for each channel of each image, ``(N, channels, 1, 1)``."""
+        draws = torch.stack([torch.rand(channels, generator=g) for g in self._generators])
+        return (low + (high - low) * draws).to(self._like).view(-1, channels, 1, 1)
+
+    def choice(self, odds: Sequence[float]) -> Tensor:
+        """Return the index of one of several things for each image, ``(N,)`` int64, by their odds."""
+        bounds = torch.tensor(odds, dtype=torch.float64).cumsum(0)
+        draws = torch.stack([torch.rand((), generator=g, dtype=torch.float64) for g in self._generators])
+        return torch.searchsorted(bounds, draws * bounds[-1], right=True).to(self._like.device)
+
+    def happens(self, probability: float) -> Tensor:
+        """Return whether something happens to each image, ``(N, 1, 1, 1)`` bool."""
+        return self.uniform(0.0, 1.0) < probability
+
+    def normal(self, *shape: int) -> Tensor:
+        """Return normally distributed numbers, ``(N, *shape)``."""
+        return torch.stack([torch.randn(shape, generator=g) for g in self._generators]).to(self._like)

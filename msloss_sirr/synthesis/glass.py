@@ -1,0 +1,161 @@
+"""What real glass and cameras add to a recipe."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from io import BytesIO
+from typing import TypeAlias
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from msloss_sirr.errors import InputError
+from msloss_sirr.images.reading import to_bytes, to_float
+from msloss_sirr.synthesis.chance import Chance
+from msloss_sirr.synthesis.light import encoded, linear_light
+from msloss_sirr.synthesis.recipes import Composite, Recipe
+
+Change: TypeAlias = Callable[[Tensor, Chance], Tensor]
+"""What happens to images ``(N, 3, H, W)``, sRGB-encoded, [0, 1], by chance."""
+
+
+@dataclass(frozen=True)
+class GlassConfig:
+    """Probabilities of what real glass and cameras add to a reflection that was made."""
+
+    ghosting: float = 0.0
+    """The pane's other side reflects too: everything is seen twice, a little apart."""
+    local: float = 0.0
+    """The reflection covers a part of the picture."""
+    lighting: float = 0.0
+    """What is reflected is lit otherwise than the scene: another exposure and white balance."""
+    tint: float = 0.0
+    """The glass is tinted, and the scene seen through it; T is too."""
+    noise: float = 0.0
+    """The sensor is noisy; T is not."""
+    jpeg: float = 0.0
+    """The photograph was compressed; T was not."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no probability."""
+        for name in (field.name for field in fields(self)):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} is {getattr(self, name)}; give a probability, from 0 to 1")
+
+
+def through(glass: GlassConfig, recipe: Recipe) -> Recipe:
+    """Return a recipe with what glass and camera add.
+
+    Without noise and compression, no reflection still means I = T; R is what the reflection adds before them.
+    """
+
+    def made(scene: Tensor, mirrored: Tensor, seeds: Sequence[int]) -> Composite:
+        def some(images: Tensor, name: str, change: Change) -> Tensor:
+            return _some(images, getattr(glass, name), change, Chance.beside(seeds, name, images))
+
+        mirrored = some(some(some(mirrored, "lighting", relit), "ghosting", ghosted), "local", covering)
+        composite = recipe(some(scene, "tint", tinted), mirrored, seeds)
+        return composite._replace(ambient=some(some(composite.ambient, "noise", noisy), "jpeg", compressed))
+
+    return made
+
+
+def ghosted(images: Tensor, chance: Chance) -> Tensor:
+    """Add each image to itself, shifted by up to a fortieth of its height and dimmed to between 0.3 and 0.9.
+
+    In linear light, and divided by the sum of the two, so that it is as bright as before.
+
+    Source: Shih et al., "Reflection removal using ghosting cues", CVPR 2015: a pane reflects from both of its sides.
+    """
+    height, width = images.shape[-2:]
+    distance, angle = chance.uniform(1.0, max(2.0, height / 40)), chance.uniform(0, 2 * math.pi)
+    dimming = chance.uniform(0.3, 0.9)
+    rows = _reflected(torch.arange(height, device=images.device) - _whole(distance * angle.sin()), height)
+    columns = _reflected(torch.arange(width, device=images.device) - _whole(distance * angle.cos()), width)
+    number = torch.arange(len(images), device=images.device).view(-1, 1, 1)
+    light = linear_light(images)
+    shifted = light.permute(0, 2, 3, 1)[number, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    return encoded((light + dimming * shifted) / (1 + dimming))
+
+
+def covering(images: Tensor, chance: Chance) -> Tensor:
+    """Leave a part of each image, with soft borders, and darken the rest.
+
+    The part is where a field of 3x3 random numbers, interpolated, is above its median: half of the picture.
+
+    Source: Dong et al., "Location-aware Single Image Reflection Removal", ICCV 2021: reflections are local.
+    """
+    field = F.interpolate(chance.normal(1, 3, 3), images.shape[-2:], mode="bicubic", align_corners=False)
+    middle = field.flatten(1).median(dim=1).values.view(-1, 1, 1, 1)
+    return encoded(linear_light(images) * torch.sigmoid(6 * (field - middle)))
+
+
+def relit(images: Tensor, chance: Chance) -> Tensor:
+    """Multiply light by between 1/2 and 2, and red and blue each by between 0.8 and 1.25 of that.
+
+    Source: Kim et al., "Single Image Reflection Removal with Physically-Based Training Images", CVPR 2020: the two
+    sides of the glass are lit by different lights.
+    """
+    exposure, red, blue = chance.uniform(-1, 1), chance.uniform(-_FIFTH, _FIFTH), chance.uniform(-_FIFTH, _FIFTH)
+    return encoded(linear_light(images) * 2 ** (exposure + torch.cat([red, torch.zeros_like(red), blue], dim=1)))
+
+
+def tinted(images: Tensor, chance: Chance) -> Tensor:
+    """Let each channel of light through to between 0.85 and 1.
+
+    Source: panes of soda-lime glass let through 0.8 to 0.9 of visible light, coated and coloured ones less.
+    """
+    return encoded(linear_light(images) * chance.uniforms(3, 0.85, 1.0))
+
+
+def noisy(images: Tensor, chance: Chance) -> Tensor:
+    """Add a sensor's noise: in linear light, of variance ``a x + b**2``, a up to 0.004 and b up to 0.01.
+
+    Source: Foi et al., "Practical Poissonian-Gaussian Noise Modeling and Fitting", IEEE TIP 2008.
+    """
+    light = linear_light(images)
+    variance = chance.uniform(0, 0.004) * light + chance.uniform(0, 0.01) ** 2
+    return encoded(light + variance.sqrt() * chance.normal(*images.shape[1:]))
+
+
+def compressed(images: Tensor, chance: Chance) -> Tensor:
+    """Write each image as a JPEG file of a quality from 60 to 95, and read it again."""
+    qualities = chance.uniform(60, 95).flatten().tolist()
+    again = [_written(to_bytes(image).cpu(), round(quality)) for image, quality in zip(images, qualities, strict=True)]
+    return to_float(torch.stack(again)).to(images)
+
+
+def _written(pixels: Tensor, quality: int) -> Tensor:
+    """Return pixels ``(3, H, W)`` uint8 as a JPEG file of that quality has them."""
+    file = BytesIO()
+    Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(file, "JPEG", quality=quality)
+    with Image.open(file) as image:
+        return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+
+
+_FIFTH = math.log2(1.25)
+
+
+def _some(images: Tensor, probability: float, change: Change, chance: Chance) -> Tensor:
+    """Return the images, those changed to which that happens."""
+    if probability == 0:
+        return images
+    indices = chance.happens(probability).flatten().nonzero().flatten()
+    return (
+        images.index_copy(0, indices, change(images[indices], chance.only(indices.tolist())))
+        if len(indices)
+        else images
+    )
+
+
+def _whole(shift: Tensor) -> Tensor:
+    return shift.round().long().view(-1, 1)
+
+
+def _reflected(index: Tensor, length: int) -> Tensor:
+    """Return indices beyond either end as those of the same pixels in a mirror there."""
+    index = index.abs() % max(2 * length - 2, 1)
+    return torch.minimum(index, 2 * length - 2 - index).clamp(min=0)
