@@ -9,18 +9,20 @@ Takes every option of ``msloss-sirr train`` (``--help`` lists them), and on seve
 import sys
 
 import tyro
+from accelerate.utils import set_seed
 
 from msloss import OnPlateau
-from msloss_sirr import Remover, TrainConfig, train
+from msloss_sirr import Remover, train
 from msloss_sirr.cli.failing import one_line_errors
 from msloss_sirr.losses.criterion import build_criterion
 from msloss_sirr.synthesis.recipes import linear
-from msloss_sirr.training.presets import defaults
+from msloss_sirr.training.presets import TrainOptions, defaults
 
 
 def main() -> None:
     """Put the parts together and train."""
-    config = tyro.cli(TrainConfig, description=__doc__, default=defaults(sys.argv[1:]))
+    config = tyro.cli(TrainOptions, description=__doc__, default=defaults(sys.argv[1:]))
+    set_seed(config.seed)  # so that the weights begin as those of ``msloss-sirr train`` do
     best = train(
         config,
         # the network: any module from an ambient image (N, 3, H, W) to Layers(transmission, reflection)
@@ -28,7 +30,7 @@ def main() -> None:
         # the loss of one step: named terms of (estimated layers, true layers), see LayersCriterion
         criterion=build_criterion(config.loss),
         # how many steps are summed at which epoch: here one more when validation PSNR has settled down
-        schedule=OnPlateau(config.start_steps, config.patience, mode="max"),
+        schedule=OnPlateau(config.first_steps, config.patience, mode="max"),
         # how a reflection is made on a photo: any function of two batches of photos and a seed for each image
         recipe=linear,
     )

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from msloss._checks import whole_number
 
+_MOST = 1024
 Mode = Literal["uniform", "quantile", "fixed"]
 Output = Literal["level", "index", "onehot"]
 
@@ -32,19 +33,19 @@ class RangedQuantizer(nn.Module):
     The input is ``(N, 1, H, W)``, real, on any scale. The result carries no gradient and is, by ``output``:
 
     - ``"level"``: ``(N, 1, H, W)``, ``index / (k - 1)``: k evenly spaced values from 0 to 1 (0 if k = 1), in the
-      input's floating-point type (float32 for integers),
+      input's floating-point type (float32 for integers; float16 and bfloat16 tell 45 and 16 levels apart),
     - ``"index"``: ``(N, 1, H, W)``, int64, 0 to k - 1,
     - ``"onehot"``: ``(N, k, H, W)``, 1 in the channel of the pixel's range and 0 elsewhere, typed as ``"level"``.
 
     Args:
-        ranges: k, at least 1.
+        ranges: k, from 1 to 1024.
         mode: where the cuts fall.
         output: what a pixel becomes.
         boundaries: for ``"fixed"``: k - 1 increasing numbers, in the unit of the depth.
 
     Raises:
         ValueError: if an argument is out of range, or ``boundaries`` do not fit the mode and k; at a call, if the
-            depth is not ``(N, 1, H, W)``.
+            depth is not ``(N, 1, H, W)``, or complex.
 
     >>> depth = torch.tensor([0.0, 1.0, 2.0, 10.0]).reshape(1, 1, 1, 4)
     >>> RangedQuantizer(ranges=4, output="index")(depth).flatten().tolist()
@@ -63,6 +64,8 @@ class RangedQuantizer(nn.Module):
     ) -> None:
         super().__init__()
         whole_number("ranges", ranges)
+        if ranges > _MOST:
+            raise ValueError(f"ranges is {ranges}; give at most {_MOST}, whose levels float32 tells apart")
         if mode not in ("uniform", "quantile", "fixed"):
             raise ValueError(f"mode is {mode!r}; give 'uniform', 'quantile' or 'fixed'")
         if output not in ("level", "index", "onehot"):
@@ -79,8 +82,8 @@ class RangedQuantizer(nn.Module):
     @torch.no_grad()
     def forward(self, depth: Tensor) -> Tensor:
         """Return the ranges of ``depth`` ``(N, 1, H, W)``; see the class."""
-        if depth.dim() != 4 or depth.shape[1] != 1:
-            raise ValueError(f"depth has shape {tuple(depth.shape)}; give (N, 1, H, W)")
+        if depth.dim() != 4 or depth.shape[1] != 1 or depth.is_complex():
+            raise ValueError(f"depth has shape {tuple(depth.shape)} of {depth.dtype}; give (N, 1, H, W), real")
         wide = depth.dtype in (torch.float64, torch.int64, torch.int32)
         images = depth.to(torch.float64 if wide else torch.float32).flatten(1)
         images = images.masked_fill(images.isnan(), -torch.inf)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from msloss_sirr.photo.remove import remove
     from msloss_sirr.training.config import TrainConfig
     from msloss_sirr.training.loop import train
+    from msloss_sirr.training.presets import preset
 
 __all__ = [
     "DepthConfig",
@@ -32,6 +33,7 @@ __all__ = [
     "evaluate",
     "load_midas",
     "load_remover",
+    "preset",
     "remove",
     "save_remover",
     "score",
@@ -52,6 +54,7 @@ _HOME = {
     "evaluate": "evaluation.scores",
     "load_midas": "depth.midas",
     "load_remover": "models.checkpoint",
+    "preset": "training.presets",
     "remove": "photo.remove",
     "save_remover": "models.checkpoint",
     "score": "evaluation.scores",

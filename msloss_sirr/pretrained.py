@@ -1,6 +1,8 @@
 """Weights that others have trained: from a file, or downloaded once to the cache that all of PyTorch shares."""
 
 from collections.abc import Sequence
+from hashlib import sha256
+from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -35,8 +37,8 @@ def fetch_weights(url: str, what: str, remedy: str, *, also: Sequence[str] = ())
     """Return the file of published weights: the one in the cache, or a download to there.
 
     The cache is ``$TORCH_HOME/hub/checkpoints`` (``~/.cache/torch`` if that is not set). A download shows its
-    progress, appears under its name only when it is whole, and must have the SHA-256 whose first digits are the end of
-    that name, as PyTorch's own weights have.
+    progress, and appears under its name only when it is whole. It, and what the cache holds already, must have the
+    SHA-256 whose first digits are the end of that name, as PyTorch's own weights have.
 
     Args:
         url: of the file, named ``NAME-DIGITS.SUFFIX``.
@@ -45,29 +47,50 @@ def fetch_weights(url: str, what: str, remedy: str, *, also: Sequence[str] = ())
         also: other names under which the cache may hold the same file.
 
     Raises:
-        InputError: if the file is not there and cannot be downloaded.
+        InputError: if the file is not there and cannot be downloaded, or is another.
     """
     name = Path(urlparse(url).path).name
+    digits = Path(name).stem.rpartition("-")[2]
     cache = Path(torch.hub.get_dir()) / "checkpoints"
     for known in (name, *also):
         if (cache / known).is_file():
+            _check_digits(cache / known, digits, what)
             return cache / known
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        digits = Path(name).stem.rpartition("-")[2]
         torch.hub.download_url_to_file(url, str(cache / name), hash_prefix=digits, progress=True)
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, HTTPException) as error:
         raise InputError(
             f"the weights of {what} could not be downloaded ({error}); fetch {url} to {cache / name}, {remedy}"
         ) from error
     return cache / name
 
 
-def load_state(module: nn.Module, state: dict[str, Tensor], source: Path, what: str) -> None:
+def _check_digits(path: Path, digits: str, what: str) -> None:
+    digest = sha256()
+    with path.open("rb") as file:
+        while piece := file.read(2**20):
+            digest.update(piece)
+    found = digest.hexdigest()
+    if not found.startswith(digits):
+        raise InputError(
+            f"{path} is not {what} as published (its SHA-256 begins with {found[: len(digits)]}, not {digits}); "
+            "delete it to have it downloaded again"
+        )
+
+
+def load_state(module: nn.Module, state: dict[str, Tensor], source: Path, what: str, *, assign: bool = False) -> None:
     """Load weights that must fit a network key by key.
 
+    Args:
+        module: the network.
+        state: its weights.
+        source: the file they are from, in messages.
+        what: what the file should hold, in messages.
+        assign: take the tensors themselves, instead of their values.
+
     Raises:
-        InputError: if a key is missing, is one too many, or is of another shape; the message names the first.
+        InputError: if a key is missing, is one too many, or is of another shape or kind; the message names the first.
     """
     own = module.state_dict()
     for key in [*own, *state]:
@@ -77,7 +100,11 @@ def load_state(module: nn.Module, state: dict[str, Tensor], source: Path, what: 
             problem = "is not one of its"
         elif state[key].shape != own[key].shape:
             problem = "has another shape"
+        elif state[key].layout != torch.strided or state[key].is_complex():
+            problem = "is no dense tensor of real numbers"
+        elif not state[key].isfinite().all():
+            problem = "holds NaN or infinity"
         else:
             continue
         raise InputError(f"{source} holds no {what}: {key} {problem}")
-    module.load_state_dict(state)
+    module.load_state_dict(state, assign=assign)

@@ -6,7 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file
+
+from msloss_sirr.cli import main
 
 from .msloss_sirr.conftest import save, smooth
 
@@ -52,6 +56,9 @@ def test_sirr_train_trains(tmp_path: Path) -> None:
     words += ["--crop", "24", "--epochs", "1", "--epoch-images", "4", "--device", "cpu"]
     assert "PSNR" in run("examples/sirr_train.py", *words)
     assert (tmp_path / "run" / "best.safetensors").exists()
+    main(["train", *map(str, [*words, "--out", tmp_path / "same"])])
+    ours, theirs = (load_file(tmp_path / run / "last.safetensors") for run in ("same", "run"))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)  # the same training, from the same weights
     damaged = tmp_path / "pairs" / "ambient" / "0.png"
     damaged.write_bytes(damaged.read_bytes()[:-400])
     elsewhere = [*words, "--workers", 1, "--out", tmp_path / "other"]

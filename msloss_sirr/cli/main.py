@@ -10,7 +10,7 @@ from msloss_sirr.cli.commands import run_remove, run_train
 from msloss_sirr.cli.failing import one_line_errors
 from msloss_sirr.photo.config import RemoveConfig
 from msloss_sirr.training.config import TrainConfig
-from msloss_sirr.training.presets import defaults
+from msloss_sirr.training.presets import TrainOptions, defaults
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -21,7 +21,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """
     with one_line_errors("msloss-sirr"):
         words = sys.argv[1:] if words is None else words
-        train: Any = Annotated[TrainConfig, tyro.conf.subcommand("train", default=defaults(words))]
+        train: Any = Annotated[TrainOptions, tyro.conf.subcommand("train", default=defaults(words))]
         remove: Any = Annotated[RemoveConfig, tyro.conf.subcommand("remove")]
         command: Any = tyro.cli(train | remove, prog="msloss-sirr", args=words)
         if isinstance(command, TrainConfig):

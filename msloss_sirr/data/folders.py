@@ -141,13 +141,14 @@ def depth_images(folder: Path, photos: Sequence[Path]) -> Images:
     """Return the depth images of photographs: the files of a folder that have their names, whatever the suffix.
 
     Raises:
-        InputError: if there is no such folder, or a depth image is missing, of another size, or no image.
+        InputError: if there is no such folder, or a depth image is missing, of another size, no image, or of several
+            channels.
     """
     found = _by_stem(folder)
     for photo in photos:
         if photo.stem not in found:
             raise InputError(f"{photo} has no depth image; give it one, {folder / photo.stem}.png say")
-        (height, width), other = read_size(photo), read_size(found[photo.stem])
+        (height, width), other = read_size(photo), read_size(found[photo.stem], depth=True)
         if (height, width) != other:
             raise InputError(
                 f"{photo} is {width}x{height} but its depth image is {other[1]}x{other[0]}; bring it to that size"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from msloss_sirr.errors import InputError
+from msloss_sirr.fields import check_fields
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class DepthConfig:
 
     def __post_init__(self) -> None:
         """Refuse weights for nothing."""
+        check_fields(self)
         if self.source != "midas" and self.weights is not None:
             raise InputError(
                 f"depth weights are given ({self.weights}) but the source is {self.source!r}; leave them out"

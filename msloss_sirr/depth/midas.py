@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from msloss_sirr.depth.network import MidasSmall
+from msloss_sirr.images.checks import check_form, check_numbers
 from msloss_sirr.pretrained import fetch_weights, load_state, read_state
 
 WEIGHTS_URL = "https://github.com/isl-org/MiDaS/releases/download/v2_1/model-small-70d6b9c8.pt"
@@ -25,6 +26,10 @@ class MidasDepth(nn.Module):
 
     Args:
         network: with the weights it is to have.
+
+    Raises:
+        ValueError: at a call, unless the photographs have that shape and are floating-point, if they hold NaN or
+            infinity, or numbers on a scale that cannot be [0, 1].
     """
 
     def __init__(self, network: MidasSmall) -> None:
@@ -40,6 +45,9 @@ class MidasDepth(nn.Module):
     @torch.no_grad()
     def forward(self, ambient: Tensor, stored: Tensor | None = None) -> Tensor:
         """Return the inverse depth of ``ambient``; ``stored`` depth, if there is some, is not looked at."""
+        self.eval()  # whatever its parts have been told since
+        check_form(ambient)
+        check_numbers("ambient", ambient)
         height, width = ambient.shape[-2:]
         with torch.autocast(ambient.device.type, enabled=False):
             images = _resized(ambient.to(self.mean.dtype), working_size(height, width))

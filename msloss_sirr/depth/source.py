@@ -2,7 +2,8 @@
 
 from typing import Any, Protocol
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from msloss_sirr.depth.config import DepthConfig
 from msloss_sirr.errors import InputError
@@ -64,8 +65,19 @@ def guidance(
 
     Args:
         remover: has a method ``prepare_depth`` if it wants any.
-        source: where depth comes from; ``None`` if the remover wants none.
+        source: where depth comes from; ``None`` if the remover wants none. A module is put into evaluation mode.
         ambient: ``(N, 3, H, W)``, the photographs as they were taken, not the output of a step.
         stored: depth images beside them.
+
+    Raises:
+        InputError: if a depth has no finite number.
     """
-    return () if source is None else (remover.prepare_depth(source(ambient, stored)),)
+    if source is None:
+        return ()
+    if isinstance(source, nn.Module):
+        source.eval()  # whatever else it has been told since: statistics of batches are no depth
+    with torch.no_grad():
+        depth = source(ambient, stored)
+    if not depth.isfinite().flatten(1).any(dim=1).all():
+        raise InputError("the depth of a photograph has no finite number; give another, or better weights")
+    return (remover.prepare_depth(depth),)

@@ -65,19 +65,24 @@ def read_depth(path: Path) -> Tensor:
         InputError: if the file cannot be read or decoded whole, or has several channels.
     """
     with _opened(path) as image:
-        if image.mode not in _ONE_CHANNEL:
-            raise InputError(f"{path} is a {image.mode} image; a depth image has one channel")
+        _check_channels(path, image)
         array = np.array(ImageOps.exif_transpose(image), dtype=np.float32)
         return torch.from_numpy(array)[None]
 
 
-def read_size(path: Path) -> tuple[int, int]:
+def read_size(path: Path, *, depth: bool = False) -> tuple[int, int]:
     """Return height and width of an image file, upright, from its header; a TIFF is decoded.
 
+    Args:
+        path: the file.
+        depth: whether it must be a depth image, of one channel.
+
     Raises:
-        InputError: if the file cannot be read or is no image.
+        InputError: if the file cannot be read or is no image, or no depth image.
     """
     with _opened(path) as image:
+        if depth:
+            _check_channels(path, image)
         if image.format == "TIFF":  # whether its size is upright before it is decoded depends on Pillow's version
             width, height = ImageOps.exif_transpose(image).size
             return height, width
@@ -95,6 +100,11 @@ def to_float(pixels: Tensor) -> Tensor:
 def to_bytes(pixels: Tensor) -> Tensor:
     """Return pixels in [0, 1], of any floating-point type, as uint8; values outside are clipped."""
     return (pixels.to(torch.float32).clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def _check_channels(path: Path, image: Image.Image) -> None:
+    if image.mode not in _ONE_CHANNEL:
+        raise InputError(f"{path} is a {image.mode} image; a depth image has one channel")
 
 
 @contextmanager

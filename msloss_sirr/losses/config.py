@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from msloss_sirr.errors import InputError
+from msloss_sirr.fields import check_fields
 
 BackboneName = Literal["none", "vgg19", "squeezenet1_1"]
 
@@ -32,6 +33,7 @@ class LossConfig:
 
     def __post_init__(self) -> None:
         """Refuse what is no loss."""
+        check_fields(self)
         used = [self.transmission, self.reflection, self.gradient] + [self.feature] * (self.backbone != "none")
         if not any(used) or not all(math.isfinite(weight) for weight in used):
             raise InputError(f"the weights of the loss are {used}; give finite numbers, one of them other than 0")

@@ -1,7 +1,7 @@
 """The criterion of one step: the terms of equation 4, each under its name."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -42,24 +42,30 @@ class LayersCriterion(nn.Module):
 
     def prepare(self, target: Layers) -> Prepared:
         """Return the target with its gradient and features."""
-        features = [] if self.feature_loss is None else self.feature_loss.prepare(target.transmission)
         with _full_precision(target.transmission):
+            features = [] if self.feature_loss is None else self.feature_loss.prepare(target.transmission)
             return Prepared(target, image_gradient(target.transmission), features)
 
     def forward(self, estimate: Layers | Estimate, target: Prepared) -> dict[str, Tensor]:
-        """Return the terms, scalars, of layers ``(N, 3, H, W)`` against a prepared target."""
+        """Return the terms, scalars, of layers ``(N, 3, H, W)`` against a prepared target of that shape."""
+        layers = target.layers
+        if estimate.transmission.shape != layers.transmission.shape:
+            raise ValueError(
+                f"the estimate is {tuple(estimate.transmission.shape)} but the target "
+                f"{tuple(layers.transmission.shape)}; compare pictures of one size"
+            )
         with _full_precision(estimate.transmission):
-            layers = target.layers
+            transmission = estimate.transmission.to(layers.transmission)
             remaining = layers.reflection
             if isinstance(estimate, Estimate):
                 remaining = (estimate.ambient.detach().to(remaining) - layers.transmission).clamp(0, 1)
             terms = {
-                "transmission": F.mse_loss(estimate.transmission, layers.transmission),
+                "transmission": F.mse_loss(transmission, layers.transmission),
                 "reflection": F.mse_loss(estimate.reflection.to(remaining), remaining),
-                "gradient": F.mse_loss(image_gradient(estimate.transmission), target.gradient),
+                "gradient": F.mse_loss(image_gradient(transmission), target.gradient),
             }
-        if self.feature_loss is not None:
-            terms["feature"] = self.feature_loss(estimate.transmission, target.features)
+            if self.feature_loss is not None:
+                terms["feature"] = self.feature_loss(transmission, target.features)
         return terms
 
 
@@ -79,15 +85,23 @@ def build_criterion(config: LossConfig) -> LayersCriterion:
     return LayersCriterion(FeatureLoss(load_backbone(config.backbone, config.weights)))
 
 
-def term_weights(config: LossConfig) -> dict[str, float | Callable[[int], Sequence[float]]]:
-    """Return the weights of the terms, for `msloss.MultiStepLoss`."""
+def term_weights(
+    config: LossConfig, *, networks: Literal["both", "transmission"] = "both"
+) -> dict[str, float | Callable[[int], Sequence[float]]]:
+    """Return the weights of the terms, for `msloss.MultiStepLoss`.
+
+    Args:
+        config: the loss.
+        networks: what a remover has; with ``"transmission"`` alone R is what T leaves of I, and has no term.
+    """
+    reflection = config.reflection if networks == "both" else 0.0
 
     def first_step(steps: int) -> Sequence[float]:
-        return (config.reflection,) + (0.0,) * (steps - 1)
+        return (reflection,) + (0.0,) * (steps - 1)
 
     weights: dict[str, float | Callable[[int], Sequence[float]]] = {
         "transmission": config.transmission,
-        "reflection": first_step if config.reflection_target == "first" else config.reflection,
+        "reflection": first_step if config.reflection_target == "first" else reflection,
         "gradient": config.gradient,
     }
     return weights if config.backbone == "none" else {**weights, "feature": config.feature}

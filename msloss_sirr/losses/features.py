@@ -1,5 +1,6 @@
 """The feature loss: images compared by what a network trained on ImageNet sees in them."""
 
+from copy import deepcopy
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,14 +34,16 @@ class Backbone(nn.Module):
     features of the chosen layers, first to last. Always in evaluation mode.
 
     Args:
-        features: a sequence of layers, as torchvision's ``features``.
+        features: a sequence of layers, as torchvision's ``features``; copied.
         layers: indices of those whose outputs are wanted.
     """
 
     def __init__(self, features: nn.Sequential, layers: tuple[int, ...]) -> None:
         super().__init__()
+        if not layers or not all(0 <= layer < len(features) for layer in layers):
+            raise ValueError(f"layers are {layers}; give indices of the {len(features)} there are")
         self.layers = layers
-        self.features = features[: max(layers) + 1]
+        self.features = deepcopy(features[: max(layers) + 1])
         for module in self.features.modules():
             if isinstance(module, nn.ReLU):
                 module.inplace = False  # an output that is compared must not be overwritten by the next layer

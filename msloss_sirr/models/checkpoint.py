@@ -13,6 +13,7 @@ from msloss_sirr.errors import InputError
 from msloss_sirr.files import whole_file
 from msloss_sirr.models.config import RemoverConfig
 from msloss_sirr.models.remover import Remover
+from msloss_sirr.pretrained import load_state
 
 _FORMAT = "msloss_sirr.remover/1"
 
@@ -43,16 +44,21 @@ def load_remover(path: Path) -> Remover:
     try:
         with safe_open(path, framework="pt") as file:
             about = file.metadata() or {}
-            state = {name: file.get_tensor(name).to(torch.float32) for name in file.keys()}  # noqa: SIM118
+            state = {name: _wide(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path} is no checkpoint of msloss-sirr, or is damaged: {error}") from error
     if about.get("format") != _FORMAT:
         raise InputError(f"{path} holds another model; give a checkpoint that msloss-sirr train wrote")
     try:
         fields = json.loads(about["config"])
-        remover = Remover(RemoverConfig(**{**fields, "channels": tuple(fields["channels"])}))
-        remover.load_state_dict(state)
-    except (InputError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{path} does not fit this version of msloss: {reason}") from error
+        config = RemoverConfig(**{**fields, "channels": tuple(fields["channels"])})
+    except (InputError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} does not fit this version of msloss: {error}") from error
+    with torch.device("meta"):
+        remover = Remover(config)
+    load_state(remover, state, path, "remover of this version of msloss", assign=True)
     return remover.eval()
+
+
+def _wide(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.to(torch.float32) if tensor.is_floating_point() else tensor

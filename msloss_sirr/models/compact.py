@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -61,7 +62,9 @@ class CompactNet(nn.Module):
             h = blocks(h)
             skips.append(h)
             h = halve(h)
-        h = self.lowest(h)
+        real = _shares(h, height, width, self.multiple)
+        for block in self.lowest:
+            h = block(h, real)
         for enlarge, blocks in zip(reversed(self.enlarge), reversed(self.up), strict=True):
             h = blocks(enlarge(h) + skips.pop())
         return self.unfold(self.out(h))[..., :height, :width]  # type: ignore[no-any-return]
@@ -86,11 +89,17 @@ class GatedBlock(nn.Module):
         self.widen = nn.Conv2d(width, 2 * width, 1)
         self.mix = nn.Conv2d(width, width, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return ``x`` ``(N, width, H, W)``, refined."""
+    def forward(self, x: Tensor, real: Tensor | None = None) -> Tensor:
+        """Return ``x`` ``(N, width, H, W)``, refined.
+
+        Args:
+            x: features.
+            real: what each pixel counts in the mean, ``(H, W)``, 1 together; ``None`` counts all alike.
+        """
         h = _gated(self.across(self.spread(self.before(x))))
         if self.whole is not None:
-            h = h * self.whole(h.mean(dim=(2, 3), keepdim=True))
+            mean = h.mean(dim=(2, 3), keepdim=True) if real is None else (h * real).sum(dim=(2, 3), keepdim=True)
+            h = h * self.whole(mean)
         x = x + self.gather(h)
         return x + self.mix(_gated(self.widen(self.between(x))))  # type: ignore[no-any-return]
 
@@ -101,6 +110,17 @@ class _ChannelNorm(nn.LayerNorm):
     def forward(self, x: Tensor) -> Tensor:
         """Return ``x`` ``(N, C, H, W)``, normalised."""
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def _shares(h: Tensor, height: int, width: int, side: int) -> Tensor:
+    """Return what each pixel of ``h`` counts in the mean: its part of the picture, without what was continued."""
+
+    def axis(length: int, pixels: int) -> Tensor:
+        start = torch.arange(pixels, device=h.device) * side
+        inside = (length - start).clamp(0, side).to(torch.promote_types(h.dtype, torch.float32))
+        return (inside / length).to(h.dtype)
+
+    return axis(height, h.shape[2])[:, None] * axis(width, h.shape[3])
 
 
 def _gated(h: Tensor) -> Tensor:

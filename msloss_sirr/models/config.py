@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from msloss_sirr.errors import InputError
+from msloss_sirr.fields import check_fields
 
 GROUPS = 8
 """Groups of channels that ``norm="group"`` normalises by."""
+_LEVELS, _BLOCKS = 10, 100
 
 
 @dataclass(frozen=True)
@@ -14,7 +16,8 @@ class RemoverConfig:
     """The networks of a remover, and what they are given."""
 
     architecture: Literal["unet", "compact"] = "compact"
-    """unet: the classic one, of plain convolutions; compact: gated blocks, for little time and memory."""
+    """unet: plain convolutions, the paper's with the channels, patch and upsampling of its preset; compact: gated
+    blocks, for little time and memory."""
     networks: Literal["both", "transmission"] = "both"
     """both: one network estimates R, and another T from I and R; transmission: one estimates T from I."""
     depth: Literal["none", "pure", "ranged"] = "none"
@@ -39,10 +42,15 @@ class RemoverConfig:
 
     def __post_init__(self) -> None:
         """Refuse what makes no network."""
-        if not self.channels or min(self.channels) < 1 or self.patch < 1:
-            raise InputError(f"channels={self.channels}, patch={self.patch}: give one or more levels, all at least 1")
-        if self.ranges < 1 or self.blocks < 1:
-            raise InputError(f"ranges={self.ranges}, blocks={self.blocks}: give at least 1")
+        check_fields(self)
+        if not 1 <= len(self.channels) <= _LEVELS or min(self.channels) < 1 or self.patch < 1:
+            raise InputError(
+                f"channels={self.channels}, patch={self.patch}: give one to {_LEVELS} levels, all at least 1"
+            )
+        if self.ranges < 1 or not 1 <= self.blocks <= _BLOCKS:
+            raise InputError(f"ranges={self.ranges}, blocks={self.blocks}: give at least 1, at most {_BLOCKS} blocks")
+        if self.architecture == "compact" and self.norm != "none":
+            raise InputError(f"norm is {self.norm!r}, but compact networks have a norm of their own; leave it out")
         if self.norm == "group" and any(width % GROUPS for width in self.channels):
             raise InputError(f"channels={self.channels} with norm='group': give multiples of {GROUPS}")
 

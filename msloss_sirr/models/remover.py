@@ -1,19 +1,15 @@
 """The remover: a reflection net and a transmission net, one after the other."""
 
-from math import isfinite
-
 import torch
 from torch import Tensor, nn
 
 from msloss import RangedQuantizer
 from msloss_sirr.depth.scaling import scaled_depth
+from msloss_sirr.images.checks import check_form, check_numbers
 from msloss_sirr.layers import Estimate, Layers
 from msloss_sirr.models.compact import CompactNet
 from msloss_sirr.models.config import RemoverConfig
 from msloss_sirr.models.unet import UNet
-
-_FARTHEST = 8.0
-"""The largest number an image may hold: far from [0, 1], which later steps may leave, and from the 255 of bytes."""
 
 
 class Remover(nn.Module):
@@ -33,7 +29,7 @@ class Remover(nn.Module):
     Raises:
         ValueError: at a call, if the image or the depth is not of that shape, or the image is not of floating-point
             numbers; in evaluation mode, unless it is being compiled, exported or captured, also if the image holds NaN
-            or infinity, or numbers on a scale that cannot be [0, 1].
+            or infinity, or numbers on a scale that cannot be [0, 1], or the depth numbers beyond it.
     """
 
     def __init__(self, config: RemoverConfig | None = None) -> None:
@@ -76,20 +72,16 @@ class Remover(nn.Module):
         return self.quantizer(depth) if self.config.depth == "ranged" else scaled_depth(depth)
 
     def _check(self, ambient: Tensor, depth: Tensor | None) -> None:
-        if ambient.dim() != 4 or ambient.shape[1] != 3 or 0 in ambient.shape or not ambient.is_floating_point():
-            raise ValueError(
-                f"ambient is {tuple(ambient.shape)} of {ambient.dtype}; give (N, 3, H, W), floating-point, in [0, 1]"
-            )
+        check_form(ambient)
         if (depth is None) != (self.config.depth == "none"):
             needs = "no depth" if self.config.depth == "none" else "depth, as prepare_depth returns it"
             raise ValueError(f"this remover is guided by {needs}, but was given {'none' if depth is None else 'some'}")
         if depth is not None and depth.shape != (ambient.shape[0], 1, *ambient.shape[2:]):
             raise ValueError(f"depth is {tuple(depth.shape)} but ambient {tuple(ambient.shape)}; give (N, 1, H, W)")
-        if not self.training and ambient.device.type != "meta" and not _being_recorded():
-            low, high = torch.stack(ambient.detach().aminmax()).tolist()
-            if not -_FARTHEST <= low <= high <= _FARTHEST:  # NaN is not, either
-                seen = f"goes from {low:g} to {high:g}" if isfinite(low) and isfinite(high) else "holds NaN or infinity"
-                raise ValueError(f"ambient {seen}; give [0, 1]")
+        if not self.training:
+            check_numbers("ambient", ambient)
+            if depth is not None:
+                check_numbers("depth", depth, beyond=0.0)
 
 
 class Telling(nn.Module):
@@ -107,12 +99,6 @@ class Telling(nn.Module):
         """Return the estimate of the layers of ``ambient``."""
         layers: Layers = self.remover(ambient, *depth)
         return Estimate(layers.transmission, layers.reflection, ambient)
-
-
-def _being_recorded() -> bool:
-    """Whether operations are being recorded, when no decision may depend on the numbers."""
-    capturing = torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()
-    return capturing or torch.compiler.is_compiling()
 
 
 def _net(config: RemoverConfig, inputs: int) -> nn.Module:

@@ -17,8 +17,9 @@ class UNet(nn.Module):
     """A U-Net for images of any size: two 3x3 convolutions a level, max-pooling down, doubling up, skips between.
 
     ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``. Sides that are no multiple of
-    ``patch * 2 ** (levels - 1)`` are continued by their border for the computation, and cut again. Weights start as He
-    et al. 2015 have them, biases at zero.
+    ``patch * 2 ** (levels - 1)``, or less than twice that with a norm, are continued by their border for the
+    computation, and cut again; the statistics of a norm include what was continued. Weights start as He et al. 2015
+    have them, those of transposed convolutions so that they keep the variance; biases at zero.
 
     Args:
         in_channels: channels of the input.
@@ -46,6 +47,7 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         self.multiple = patch * 2 ** (len(channels) - 1)
+        self.least = self.multiple * (1 if norm == "none" else 2)  # a norm needs several pixels at the lowest level
         self.upsampling = upsampling
         self.fold = nn.PixelUnshuffle(patch)
         self.unfold = nn.PixelShuffle(patch)
@@ -64,7 +66,8 @@ class UNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the output for ``x``; see the class."""
         height, width = x.shape[-2:]
-        h = self.fold(F.pad(x, (0, -width % self.multiple, 0, -height % self.multiple), mode="replicate"))
+        right, below = (max(-side % self.multiple, self.least - side) for side in (width, height))
+        h = self.fold(F.pad(x, (0, right, 0, below), mode="replicate"))
         skips: list[Tensor] = []
         for level, block in enumerate(self.down):
             h = block(F.max_pool2d(h, 2) if level else h)

@@ -63,6 +63,9 @@ def remove_files(config: RemoveConfig, done: Callable[[Job], None] | None = None
         except InputError as error:
             left_out.append(str(error))
             continue
+        except ValueError as error:  # the remover's, after some steps; no other photograph need fail
+            left_out.append(f"{job.source}: {error}")
+            continue
         if done is not None:
             done(job)
     if left_out:
@@ -90,7 +93,7 @@ def remove(
         stored: a depth image of the photograph, ``(1, H, W)``, for a source that uses one.
 
     Raises:
-        ValueError: if the photograph is of another shape or type.
+        ValueError: if the photograph is of another shape or type, or the estimate of a step goes astray.
     """
     if pixels.dim() != 3 or pixels.shape[0] != 3 or pixels.dtype != torch.uint8:
         raise ValueError(f"the photograph is {tuple(pixels.shape)} of {pixels.dtype}; give (3, H, W) of torch.uint8")
@@ -98,6 +101,8 @@ def remove(
     guide = guidance(remover, source, ambient[None], None if stored is None else stored[None].to(pixels.device))
     estimate: Layers = refine(remover, ambient[None], *guide, steps=steps, feedback="transmission")
     transmission = estimate.transmission[0]
+    if not transmission.isfinite().all():
+        raise ValueError("the remover's estimate holds NaN or infinity; give another checkpoint, or fewer steps")
     reflection = estimate.reflection[0] if steps == 1 else ambient - transmission
     return Layers(to_bytes(transmission), to_bytes(reflection))
 

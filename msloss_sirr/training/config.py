@@ -8,6 +8,7 @@ from tyro.conf import arg
 
 from msloss_sirr.depth.config import DepthConfig
 from msloss_sirr.errors import InputError
+from msloss_sirr.fields import check_fields
 from msloss_sirr.losses.config import LossConfig
 from msloss_sirr.models.config import RemoverConfig
 
@@ -23,9 +24,6 @@ class TrainConfig:
     """Folder of real pairs that the best checkpoint is chosen by: ambient/NAME and transmission/NAME."""
     out: Path
     """Folder of the run: checkpoints, metrics, configuration."""
-    preset: Literal["compact", "paper"] = "compact"
-    """What the defaults of all other options are: compact trains networks for little time and memory; paper is the
-    training of the paper, as it says."""
     pairs: Path | None = None
     """Folder of real pairs to train on: ambient/NAME and transmission/NAME."""
     photos: Path | None = None
@@ -37,8 +35,9 @@ class TrainConfig:
 
     steps: int = 3
     """M: how many times the remover is applied to its own output, at most."""
-    start_steps: int = 2
-    """How many times at first; one more whenever validation PSNR has settled down."""
+    start_steps: int | None = None
+    """How many times at first, 2 if nothing is said, or fewer if M is; one more whenever validation PSNR has settled
+    down."""
     patience: int = 10
     """Validations without a better PSNR that are borne before a step is added."""
     checkpointing: bool = False
@@ -67,12 +66,18 @@ class TrainConfig:
     depth: DepthConfig = field(default_factory=DepthConfig)
     loss: LossConfig = field(default_factory=LossConfig)
 
+    @property
+    def first_steps(self) -> int:
+        """How many steps run at first."""
+        return min(2, self.steps) if self.start_steps is None else self.start_steps
+
     def __post_init__(self) -> None:
         """Refuse what no training can be made of."""
+        check_fields(self)
         for name in ("crop", "steps", "start_steps", "epochs", "epoch_images", "batch"):
-            if getattr(self, name) < 1:
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; give 1 or more")
-        if self.start_steps > self.steps:
+        if self.start_steps is not None and self.start_steps > self.steps:
             raise InputError(
                 f"start_steps is {self.start_steps} but steps is {self.steps}; start with as many or fewer"
             )

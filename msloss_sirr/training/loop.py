@@ -46,7 +46,8 @@ def train(
         criterion: compares layers.
         schedule: how many steps run at which epoch; its ``step`` is called with the validation PSNR.
         recipe: makes reflections on photos.
-        depth: where the depth comes from that guides the remover.
+        depth: where the depth comes from that guides the remover; a module is frozen, and put into evaluation mode.
+            It is given the depth images beside the photographs with ``DepthConfig(source="stored")``.
 
     Raises:
         InputError: if a folder, a file or the configuration cannot be used.
@@ -71,7 +72,7 @@ class _Training:
         self.config = config
         self.folder = RunFolder(config.out)
         self.folder.check(config)
-        stored = depth is None and config.model.depth != "none" and config.depth.source == "stored"
+        stored = config.model.depth != "none" and config.depth.source == "stored"
         self.val = pair_folder(config.val, depth=stored)
         _check_scorable(self.val)
         photos = None if config.photos is None else photo_folder(config.photos)
@@ -95,14 +96,14 @@ class _Training:
         self.recipe = recipe
         self.remover = Remover(config.model) if remover is None else remover
         self.remover.to(memory_format=torch.channels_last)
-        self.schedule = OnPlateau(config.start_steps, config.patience, mode="max") if schedule is None else schedule
+        self.schedule = OnPlateau(config.first_steps, config.patience, mode="max") if schedule is None else schedule
         try:
             loss = MultiStepLoss(
                 Telling(self.remover) if config.loss.reflection_target == "residual" else self.remover,
                 build_criterion(config.loss) if criterion is None else criterion,
                 config.steps,
                 self.schedule,
-                weights=term_weights(config.loss),
+                weights=term_weights(config.loss, networks=config.model.networks),
                 feedback="transmission",
                 checkpoint=config.checkpointing,
             )
@@ -115,7 +116,7 @@ class _Training:
         )
         self.depth = build_source(config.model.depth, config.depth) if depth is None else depth
         if isinstance(self.depth, torch.nn.Module):
-            self.depth.to(self.accelerator.device)
+            self.depth.to(self.accelerator.device).eval().requires_grad_(False)
         self.best: Evaluation | None = None
 
     def run(self) -> Evaluation:

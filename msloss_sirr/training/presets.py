@@ -1,20 +1,24 @@
 """Trainings by name."""
 
 import argparse
+import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 import tyro
 
+from msloss_sirr.errors import InputError
 from msloss_sirr.losses.config import LossConfig
 from msloss_sirr.models.config import RemoverConfig
 from msloss_sirr.training.config import TrainConfig
 
-PRESETS = {
+PRESETS: dict[str, TrainConfig] = {
     "compact": TrainConfig(val=tyro.MISSING, out=tyro.MISSING),
     "paper": TrainConfig(
         val=tyro.MISSING,
         out=tyro.MISSING,
-        preset="paper",
         crop=336,
         steps=3,
         start_steps=2,
@@ -37,9 +41,37 @@ PRESETS = {
 """The defaults of a training, with the folders it needs left open."""
 
 
-def defaults(words: Sequence[str]) -> TrainConfig:
+@dataclass(frozen=True)
+class TrainOptions(TrainConfig):
+    """A training as the command line has it."""
+
+    preset: Literal["compact", "paper"] = "compact"
+    """What the defaults of all other options are: compact trains networks for little time and memory; paper is the
+    training of the paper, as it says."""
+
+
+def preset(name: str, *, val: Path, out: Path, **changes: Any) -> TrainConfig:
+    """Return a training by its name.
+
+    Args:
+        name: ``"paper"``, the training of the paper, as it says; or ``"compact"``, for little time and memory.
+        val: folder of real pairs that the best checkpoint is chosen by.
+        out: folder of the run.
+        **changes: other fields of `TrainConfig`: the folders to train on, and what is to differ.
+
+    Raises:
+        InputError: if there is none of that name.
+    """
+    if name not in PRESETS:
+        raise InputError(f"there is no preset {name!r}; give one of {', '.join(sorted(PRESETS))}")
+    return dataclasses.replace(PRESETS[name], val=val, out=out, **changes)
+
+
+def defaults(words: Sequence[str]) -> TrainOptions:
     """Return the defaults that the words of a command line ask for, by ``--preset NAME``."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--preset")
+    parser.add_argument("--preset", nargs="?")
     name = parser.parse_known_args(words)[0].preset
-    return PRESETS.get(name, PRESETS["compact"])  # whoever parses the words refuses another name
+    chosen = PRESETS.get(name, PRESETS["compact"])  # whoever parses the words refuses another name
+    known = {field.name: getattr(chosen, field.name) for field in dataclasses.fields(chosen)}
+    return TrainOptions(**known, preset=name if name in PRESETS else "compact")

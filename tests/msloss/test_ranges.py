@@ -133,6 +133,19 @@ def test_other_types(dtype: torch.dtype) -> None:
     assert RangedQuantizer(4)(depth).dtype == (dtype if dtype.is_floating_point else torch.float32)
 
 
+@pytest.mark.parametrize(("dtype", "most"), [(torch.bfloat16, 16), (torch.float16, 45), (torch.float32, 1024)])
+def test_levels_are_told_apart_in_every_type(dtype: torch.dtype, most: int) -> None:
+    for k in {2, 3, 7, most // 2 + 1, most - 1, most}:
+        levels = (torch.arange(k) / (k - 1)).to(dtype).view(1, 1, 1, k)
+        assert torch.equal(RangedQuantizer(k)(levels), levels)
+        assert indices(levels, k, "uniform").flatten().tolist() == list(range(k))
+
+
+def test_large_integers_are_told_apart() -> None:
+    depth = (2**24 + torch.arange(8, dtype=torch.int32)).view(1, 1, 1, 8)
+    assert indices(depth, 8, "uniform").flatten().tolist() == list(range(8))
+
+
 def test_no_gradient_and_no_parameters() -> None:
     quantize = RangedQuantizer()
     assert not quantize(torch.rand(1, 1, 4, 4, requires_grad=True)).requires_grad
@@ -146,6 +159,10 @@ def test_empty_batch() -> None:
 def test_bad_arguments_are_named() -> None:
     with pytest.raises(ValueError, match="ranges is 0"):
         RangedQuantizer(0)
+    with pytest.raises(ValueError, match="ranges is 1025; give at most 1024"):
+        RangedQuantizer(1025)
+    with pytest.raises(ValueError, match=r"of torch.complex64; give \(N, 1, H, W\), real"):
+        RangedQuantizer()(torch.rand(1, 1, 4, 4, dtype=torch.complex64))
     with pytest.raises(ValueError, match="mode is 'log'"):
         RangedQuantizer(4, "log")
     with pytest.raises(ValueError, match="output is 'rgb'"):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from msloss_sirr import Remover, RemoverConfig, save_remover
+from msloss_sirr import Remover, RemoverConfig, remove, save_remover
 from msloss_sirr.cli import main
 
 from .conftest import pixels_of, save, smooth
@@ -140,7 +140,7 @@ def test_train_refuses_what_it_cannot_do(pairs: Path, tmp_path: Path, capsys: py
     assert fails(capsys, *words, "--steps", "0") == "steps is 0; give 1 or more"
     assert "start_steps is 4 but steps is 3" in fails(capsys, *words, "--start-steps", "4")
     assert "none does not exist" in fails(capsys, *words, "--photos", tmp_path / "none")
-    assert "give one or more levels" in fails(capsys, *words, "--model.patch", "0")
+    assert "give one to 10 levels" in fails(capsys, *words, "--model.patch", "0")
     assert "holds no run to resume" in fails(capsys, *words, "--resume")
     assert not (tmp_path / "run").exists()
 
@@ -168,3 +168,26 @@ def test_help_needs_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == ""
     assert "remove" in done.stdout
+
+
+def test_remover_that_goes_astray_leaves_its_photo_out(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    remover = Remover(RemoverConfig(channels=(4,), patch=1))
+    remover.transmission_net.out.bias.data.fill_(5.0)
+    save_remover(remover, tmp_path / "bright.safetensors")
+    words = ["remove", photos, "-o", tmp_path / "out", "--checkpoint", tmp_path / "bright.safetensors"]
+    message = fails(capsys, *words, "--steps", 5)
+    assert message.startswith(f"6 of 6 photographs left out: {photos / 'photo 0.png'}: ambient goes from 10")
+    assert not list((tmp_path / "out").iterdir())
+    main([str(word) for word in words])  # once is not too often
+    remover.transmission_net.out.bias.data.fill_(torch.nan)
+    with pytest.raises(ValueError, match="estimate holds NaN or infinity"):
+        remove(remover.eval(), torch.zeros(3, 8, 8, dtype=torch.uint8))
+
+
+def test_one_step_needs_nothing_else(pairs: Path, tmp_path: Path) -> None:
+    words = ["train", "--pairs", pairs, "--val", pairs, "--out", tmp_path / "run", "--steps", 1, "--crop", 24]
+    words += ["--epochs", 1, "--epoch-images", 4, "--device", "cpu", "--model.channels", 4, 6]
+    main([str(word) for word in words])
+    assert (tmp_path / "run" / "best.safetensors").exists()

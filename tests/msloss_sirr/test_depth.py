@@ -1,6 +1,9 @@
 """The depth network is the published one, key by key and number by number; its weights are found, checked, frozen."""
 
 import hashlib
+import http.client
+import os
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,9 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from msloss_sirr import InputError
+from msloss_sirr.depth import midas as midas_module
 from msloss_sirr.depth.midas import WEIGHTS_URL, MidasDepth, load_midas, working_size
 from msloss_sirr.depth.network import MidasSmall
-from msloss_sirr.pretrained import fetch_weights
+from msloss_sirr.pretrained import fetch_weights, load_state
 
 from .conftest import smooth
 
@@ -194,7 +198,9 @@ def test_weights_are_taken_from_the_cache_of_torch(
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     cache = tmp_path / "hub" / "checkpoints"
     cache.mkdir(parents=True)
-    for name in ("model-small-70d6b9c8.pt", "midas_v21_small_256.pt"):
+    digits = hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
+    monkeypatch.setattr(midas_module, "WEIGHTS_URL", f"https://example.org/model-small-{digits}.pt")
+    for name in (f"model-small-{digits}.pt", "midas_v21_small_256.pt", "midas_v21_small-70d6b9c8.pt"):
         (cache / name).write_bytes(weights.read_bytes())
         load_midas()
         (cache / name).unlink()
@@ -212,8 +218,11 @@ def test_download_is_checked_and_whole_or_not_at_all(
     assert path == tmp_path / "home" / "hub" / "checkpoints" / f"net-{digits}.pt"
     assert path.read_bytes() == content
     assert "100%" in capsys.readouterr().err
-    path.write_bytes(b"mine")
-    assert fetch_weights((tmp_path / f"net-{digits}.pt").as_uri(), "a network", "do without").read_bytes() == b"mine"
+    assert fetch_weights((tmp_path / f"net-{digits}.pt").as_uri(), "a network", "do without") == path
+    path.write_bytes(content[:-1])
+    with pytest.raises(InputError, match=rf"is not a network as published .*, not {digits}\); delete"):
+        fetch_weights((tmp_path / f"net-{digits}.pt").as_uri(), "a network", "do without")
+    path.write_bytes(content)
     with pytest.raises(InputError, match=r"a network could not be downloaded \(invalid hash value .*do without"):
         fetch_weights((tmp_path / "net-00000000.pt").as_uri(), "a network", "do without")
     assert [file.name for file in path.parent.iterdir()] == [path.name]
@@ -231,3 +240,68 @@ def test_weights_that_cannot_be_had_say_what_to_do(tmp_path: Path, monkeypatch: 
     assert "\n" not in message
     for part in (WEIGHTS_URL, str(tmp_path / "hub" / "checkpoints" / "model-small-70d6b9c8.pt"), "--depth.weights"):
         assert part in message
+
+
+def test_a_download_that_breaks_off_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: object, **kwargs: object) -> None:
+        raise http.client.IncompleteRead(b"")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub.download_url_to_file", broken)
+    with pytest.raises(InputError, match=r"could not be downloaded \(IncompleteRead"):
+        load_midas()
+
+
+def test_code_in_a_file_of_weights_is_not_run(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[object, ...]:
+            return os.mkdir, (str(tmp_path / "ran"),)
+
+    torch.save({"weight": Trap()}, tmp_path / "trap.pt")
+    with pytest.raises(InputError, match=r"trap\.pt holds no weights that can be read"):
+        load_midas(tmp_path / "trap.pt")
+    (tmp_path / "plain.pt").write_bytes(pickle.dumps(Trap()))
+    with pytest.raises(InputError, match=r"plain\.pt holds no weights that can be read"):
+        load_midas(tmp_path / "plain.pt")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_weights_that_are_no_numbers_are_named(tmp_path: Path, weights: Path) -> None:
+    state = torch.load(weights, weights_only=True)
+    key = "scratch.output_conv.0.weight"
+    for other, problem in (
+        (state[key] * torch.nan, "holds NaN or infinity"),
+        (state[key].to(torch.complex64), "is no dense tensor of real numbers"),
+    ):
+        torch.save({**state, key: other}, tmp_path / "other.pt")
+        with pytest.raises(InputError, match=rf"{key} {problem}"):
+            load_midas(tmp_path / "other.pt")
+    with pytest.raises(InputError, match=rf"{key} is no dense tensor of real numbers"):
+        load_state(MidasSmall(), {**state, key: state[key].to_sparse()}, tmp_path, "network")
+
+
+def test_what_is_no_photograph_is_refused_in_one_line(midas: MidasDepth) -> None:
+    image = torch.rand(1, 3, 40, 40)
+    for other, message in (
+        (image[:, :1], r"ambient is \(1, 1, 40, 40\)"),
+        (image[0], r"ambient is \(3, 40, 40\)"),
+        (image[..., :0], r"ambient is \(1, 3, 40, 0\)"),
+        ((255 * image).byte(), "of torch.uint8"),
+        (255 * image, "ambient goes from"),
+        (image.index_fill(3, torch.tensor(7), torch.nan), "ambient holds NaN or infinity"),
+    ):
+        with pytest.raises(ValueError, match=message) as caught:
+            midas(other)
+        assert "\n" not in str(caught.value)
+
+
+def test_it_stays_in_evaluation_mode_whatever_its_parts_are_told(midas: MidasDepth) -> None:
+    image = smooth(2)[None]
+    before = midas(image)
+    midas.network.train()
+    assert torch.equal(midas(image), before)
+    assert not any(module.training for module in midas.modules())
+    half = midas(image.half())  # computed as its weights are
+    torch.testing.assert_close(half, midas(image.half().float()))
+    assert half.dtype == torch.float32
+    assert set(midas.state_dict()) == {f"network.{key}" for key in MidasSmall().state_dict()}

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -221,3 +222,67 @@ def test_pairs_with_as_many_depth_images() -> None:
     image = torch.zeros(3, 8, 8, dtype=torch.uint8)
     with pytest.raises(ValueError, match="1 pairs but 2 depth images"):
         Pairs([image], [image], [image, image])
+
+
+class Brightness(torch.nn.Module):
+    """Depth by a network of one's own, with statistics of batches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = torch.nn.BatchNorm2d(3)
+        self.seen: list[tuple[Tensor, Tensor | None]] = []
+
+    def forward(self, ambient: Tensor, stored: Tensor | None) -> Tensor:
+        """Return the mean over channels."""
+        self.seen.append((ambient.clone(), stored))
+        return self.norm(ambient).mean(1, keepdim=True)
+
+
+def test_a_network_of_ones_own_is_frozen_too(guided: TrainConfig) -> None:
+    source = Brightness()
+    before = {name: value.clone() for name, value in source.state_dict().items()}
+    train(guided, depth=source)
+    assert all(torch.equal(value, before[name]) for name, value in source.state_dict().items())
+    assert not source.norm.training
+    assert not any(parameter.requires_grad for parameter in source.parameters())
+    source.requires_grad_(True).train()
+    (guide,) = guidance(Remover(GUIDED), source, smooth(1)[None])
+    assert not guide.requires_grad
+    assert torch.equal(source.norm.running_mean, before["norm.running_mean"])
+
+
+def test_depth_is_that_of_the_ambient_image_in_training_and_validation(guided: TrainConfig) -> None:
+    """Never that of the transmission, which nobody has who takes a photograph."""
+    source, given = Brightness(), []
+
+    class Watched(Remover):
+        def forward(self, ambient: Tensor, depth: Tensor | None = None) -> Any:
+            given.append(ambient.detach().clone())
+            return super().forward(ambient, depth)
+
+    train(dataclasses.replace(guided, steps=1, epochs=1), remover=Watched(GUIDED), depth=source)
+    assert len(source.seen) == len(given)
+    for (ambient, _), image in zip(source.seen, given, strict=True):
+        assert torch.equal(ambient, image)
+
+
+def test_a_source_of_ones_own_is_given_the_stored_images(guided: TrainConfig, pairs: Path, photos: Path) -> None:
+    with_depth(photos, [f"photo {i}.png" for i in range(6)])
+    with_depth(pairs, [f"{i}.png" for i in range(4)])
+    source = Brightness()
+    train(dataclasses.replace(guided, epochs=1, depth=DepthConfig(source="stored")), depth=source)
+    assert all(stored is not None for _, stored in source.seen)
+
+
+def test_depth_without_a_finite_number_is_refused() -> None:
+    nothing = torch.full((2, 1, 40, 56), torch.nan)
+    nothing[0] = 1.0
+    with pytest.raises(InputError, match="the depth of a photograph has no finite number"):
+        guidance(Remover(GUIDED), lambda images, stored: nothing, smooth(1)[None])
+
+
+def test_depth_image_of_several_channels_is_refused_at_the_door(photos: Path) -> None:
+    with_depth(photos, [f"photo {i}.png" for i in range(6)])
+    Image.new("RGB", (56, 40)).save(photos / "depth" / "photo 2.png")
+    with pytest.raises(InputError, match=r"photo 2\.png is a RGB image; a depth image has one channel"):
+        depth_images(photos / "depth", photo_folder(photos).paths)

@@ -1,6 +1,7 @@
 """The terms of the loss against independent computations, and the backbones behind the feature term."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -189,3 +190,81 @@ def test_reflection_may_be_held_to_what_is_left_at_every_step() -> None:
     total.backward()  # the target has no gradient: only the estimate, a quarter, an eighth and a sixteenth of the input
     slope = 2 * 2 * (-0.3 / 4 + 0 / 8 + 0.05 / 16) / ambient.numel()
     torch.testing.assert_close(ambient.grad, torch.full_like(ambient, slope))
+
+
+@pytest.mark.parametrize("name", ["vgg19", "squeezenet1_1"])
+def test_the_loss_of_a_configuration_against_torchvision(name: str, tmp_path: Path) -> None:
+    """Every term of equation 4, with its weight, computed on torchvision's own layers."""
+    torch.manual_seed(0)
+    network = getattr(torchvision.models, name)(weights=None).eval()
+    torch.save(network.state_dict(), tmp_path / "weights.pth")
+    config = LossConfig(
+        transmission=2.0, reflection=3.0, gradient=5.0, feature=7.0, backbone=name, weights=tmp_path / "weights.pth"
+    )
+
+    class Guess(nn.Module):
+        def forward(self, x: torch.Tensor) -> Layers:
+            return Layers(0.9 * x, 0.2 * x)
+
+    criterion = build_criterion(config)
+    loss = MultiStepLoss(Guess(), criterion, 2, weights=term_weights(config), feedback="transmission")
+    x, target = smooth(1)[None], layers(5)
+
+    def features(image: torch.Tensor) -> list[torch.Tensor]:
+        split, end = {"vgg19": (1, 20), "squeezenet1_1": (2, 8)}[name]
+        first = network.features[:split]((image - MEAN) / STD)
+        return [first.clone(), network.features[split:end](first)]
+
+    expected = torch.zeros(())
+    for step in (1, 2):
+        t, r = 0.9**step * x, 0.2 * 0.9 ** (step - 1) * x
+        truth = target.transmission
+        expected = expected + 2 * (t - truth).square().mean() + 5 * gradient_loss(t, truth)
+        expected = expected + 7 * sum((a - b).abs().mean() for a, b in zip(features(t), features(truth), strict=True))
+        expected = expected + (3 * (r - target.reflection).square().mean() if step == 1 else 0)
+    torch.testing.assert_close(loss(x, target), expected)
+    assert len(criterion.feature_loss.backbone.features) == {"vgg19": 20, "squeezenet1_1": 8}[name]
+
+
+def test_features_are_not_rounded_under_autocast_either(squeezenet: Path) -> None:
+    criterion = build_criterion(LossConfig(backbone="squeezenet1_1", weights=squeezenet))
+    target = layers(5)
+    rounded = Layers(*((layer + 0.01).to(torch.bfloat16) for layer in target))
+    exact = criterion(Layers(*(layer.float() for layer in rounded)), criterion.prepare(target))
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = criterion(rounded, criterion.prepare(target))
+    assert mixed == exact
+    assert all(term.dtype == torch.float32 for term in mixed.values())
+
+
+def test_estimates_of_another_shape_are_refused() -> None:
+    criterion, target = LayersCriterion(), layers(5)
+    for estimate in (Layers(*(x[:, :1] for x in target)), Layers(*(x.repeat(2, 1, 1, 1) for x in target))):
+        with pytest.raises(ValueError, match="compare pictures of one size"):
+            criterion(estimate, criterion.prepare(target))
+
+
+def test_backbone_leaves_the_network_it_is_cut_from_alone() -> None:
+    network = torchvision.models.squeezenet1_1(weights=None)
+    backbone = Backbone(network.features, (1, 7))
+    assert len(backbone.features) == 8
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    assert network.training
+    assert not any(module.training for module in backbone.modules())
+    assert any(module.inplace for module in network.modules() if isinstance(module, nn.ReLU))
+    for wrong in ((), (-1,), (99,)):
+        with pytest.raises(ValueError, match="give indices of the"):
+            Backbone(network.features, wrong)
+
+
+def test_one_network_has_no_reflection_term() -> None:
+    weights = term_weights(LossConfig(reflection=3.0), networks="transmission")
+    assert weights["reflection"](3) == (0.0, 0.0, 0.0)
+    residual = term_weights(LossConfig(reflection_target="residual"), networks="transmission")
+    assert residual["reflection"] == 0.0
+
+
+@pytest.mark.parametrize("wrong", [{"reflection_target": "residuals"}, {"backbone": "vgg"}, {"feature": "1"}])
+def test_words_of_a_loss_are_checked(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="; give "):
+        LossConfig(**wrong)

@@ -11,13 +11,15 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from torch._subclasses import FakeTensorMode
 
-from msloss_sirr import InputError, Remover, RemoverConfig, load_remover, remove, save_remover
+from msloss_sirr import InputError, Remover, RemoverConfig, load_remover, preset, remove, save_remover
 from msloss_sirr.models.compact import CompactNet
 from msloss_sirr.models.unet import UNet
-from msloss_sirr.training.presets import PRESETS
+from msloss_sirr.training.presets import PRESETS, defaults
 
 SMALL = RemoverConfig(channels=(4, 6, 8), patch=2, blocks=1)
 CLASSIC = RemoverConfig(architecture="unet", channels=(4, 6, 8), patch=1, upsampling="transposed")
@@ -147,6 +149,9 @@ def test_what_does_not_fit_is_refused_in_one_line() -> None:
     refused: list[tuple[Callable[[], Any], str]] = [
         (lambda: plain(image[:, :1]), r"ambient is \(1, 1, 8, 8\) .*give \(N, 3, H, W\)"),
         (lambda: plain(image[0]), r"ambient is \(3, 8, 8\)"),
+        (lambda: plain([image[0], image[0, :, :4]]), "ambient is no tensor; give pictures of one size"),
+        (lambda: guided.eval()(image, 1000 * depth), r"depth goes from .*; give \[0, 1\]"),
+        (lambda: guided.eval()(image, depth * torch.nan), "depth holds NaN or infinity"),
         (lambda: plain(image[..., :0]), r"ambient is \(1, 3, 8, 0\)"),
         (lambda: plain((255 * image).byte()), r"of torch.uint8; give .*floating-point, in \[0, 1\]"),
         (lambda: plain(image, depth), "guided by no depth, but was given some"),
@@ -207,12 +212,16 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "cut.safetensors").write_bytes((tmp_path / "a.safetensors").read_bytes()[:-100])
     about = {"format": "msloss_sirr.remover/1", "config": json.dumps({"channels": [4], "patch": 1, "residual": True})}
     save_file({"weight": torch.zeros(3)}, tmp_path / "misfit.safetensors", about)
+    broken = Remover(SMALL)
+    broken.transmission_net.out.bias.data.fill_(torch.nan)
+    save_remover(broken, tmp_path / "nan.safetensors")
     save_file({"weight": torch.zeros(3)}, tmp_path / "bare.safetensors", {"format": about["format"]})
     reasons = {
         "other.safetensors": "holds another model; give a checkpoint that msloss-sirr train wrote",
         "text.safetensors": "is no checkpoint of msloss-sirr, or is damaged",
         "cut.safetensors": "is no checkpoint of msloss-sirr, or is damaged",
-        "misfit.safetensors": "does not fit this version of msloss",
+        "misfit.safetensors": r"holds no remover of this version of msloss: \w+_net\.\S+ is missing",
+        "nan.safetensors": r"out\.bias holds NaN or infinity",
         "bare.safetensors": "does not fit this version of msloss",
         "none.safetensors": "does not exist",
     }
@@ -259,11 +268,117 @@ def test_remover_is_exported_and_traced_whole() -> None:
 
 
 def test_configuration_that_makes_no_network() -> None:
-    with pytest.raises(InputError, match="give one or more levels"):
+    with pytest.raises(InputError, match="give one to 10 levels"):
         RemoverConfig(channels=())
+    with pytest.raises(InputError, match="give one to 10 levels"):
+        RemoverConfig(channels=(2,) * 11)
+    with pytest.raises(InputError, match="at most 100 blocks"):
+        RemoverConfig(blocks=101)
+    with pytest.raises(InputError, match="give at least 1"):
+        RemoverConfig(blocks=0)
+    with pytest.raises(InputError, match="compact networks have a norm of their own"):
+        RemoverConfig(norm="batch")
     with pytest.raises(InputError, match="all at least 1"):
         RemoverConfig(patch=0)
     with pytest.raises(InputError, match="give at least 1"):
         RemoverConfig(ranges=0)
     with pytest.raises(InputError, match="give multiples of 8"):
         RemoverConfig(architecture="unet", channels=(4, 8), norm="group")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "wanted"),
+    [
+        ("architecture", "unet3", "give one of 'unet', 'compact'"),
+        ("networks", "one", "give one of 'both', 'transmission'"),
+        ("depth", "range", "give one of 'none', 'pure', 'ranged'"),
+        ("range_mode", "fixed", "give one of 'uniform', 'quantile'"),
+        ("norm", "layer", "give one of 'none', 'batch', 'instance', 'group'"),
+        ("upsampling", "nearest", "give one of 'bilinear', 'transposed'"),
+        ("residual", "false", "give True or False"),
+        ("patch", 2.0, "give a whole number"),
+        ("ranges", "4", "give a whole number"),
+        ("channels", (8.0, 16.0), "give whole numbers"),
+    ],
+)
+def test_fields_are_what_they_are_typed_as(tmp_path: Path, field: str, value: Any, wanted: str) -> None:
+    """A checkpoint of a later version is refused, not misread."""
+    with pytest.raises(InputError, match=f"{field} is .*; {wanted}"):
+        RemoverConfig(**{field: value})
+    remover = Remover(SMALL)
+    config = json.dumps({**dataclasses.asdict(SMALL), field: value})
+    about = {"format": "msloss_sirr.remover/1", "config": config}
+    save_file(dict(remover.state_dict()), tmp_path / "later.safetensors", about)
+    with pytest.raises(InputError, match=f"does not fit this version of msloss: {field} is"):
+        load_remover(tmp_path / "later.safetensors")
+
+
+def test_notes_and_any_layout_are_saved(tmp_path: Path) -> None:
+    remover = awake(Remover(CLASSIC)).to(memory_format=torch.channels_last)
+    save_remover(remover, tmp_path / "a.safetensors", {"psnr": "20"})
+    with safe_open(tmp_path / "a.safetensors", framework="pt") as file:
+        assert file.metadata()["psnr"] == "20"
+    again = load_remover(tmp_path / "a.safetensors")
+    assert all(torch.equal(a, b) for a, b in zip(again.parameters(), remover.parameters(), strict=True))
+
+
+def test_batch_norm_comes_back_with_its_statistics(tmp_path: Path) -> None:
+    remover = Remover(dataclasses.replace(CLASSIC, norm="batch"))
+    remover(torch.rand(2, 3, 16, 16))
+    save_remover(remover, tmp_path / "a.safetensors")
+    again = load_remover(tmp_path / "a.safetensors").state_dict()
+    for name, tensor in remover.state_dict().items():
+        assert torch.equal(again[name], tensor)
+        assert again[name].dtype == tensor.dtype
+
+
+def test_the_numbers_of_a_picture_are_not_looked_at_where_there_are_none() -> None:
+    remover = awake(Remover(SMALL)).eval()
+    images = torch.rand(2, 1, 3, 16, 16)
+    each = torch.func.vmap(lambda image: remover(image).transmission)(images)
+    torch.testing.assert_close(each, torch.stack([remover(image).transmission for image in images]))
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        assert remover(mode.from_tensor(images[0])).transmission.shape == (1, 3, 16, 16)
+
+
+def test_the_paper_preset_is_section_four_of_the_paper(tmp_path: Path) -> None:
+    config = preset("paper", val=tmp_path, out=tmp_path / "run", photos=tmp_path)
+    told = dataclasses.asdict(config)
+    assert (told["batch"], told["epochs"], told["lr"]) == (1, 100, 1e-4)
+    assert (told["steps"], config.first_steps, told["crop"], told["precision"]) == (3, 2, 336, "float32")
+    assert told["model"] == {
+        "architecture": "unet",
+        "networks": "both",
+        "depth": "ranged",
+        "ranges": 4,
+        "range_mode": "uniform",
+        "channels": (64, 128, 256, 512, 1024),
+        "patch": 1,
+        "residual": False,
+        "norm": "none",
+        "upsampling": "transposed",
+        "blocks": 2,
+    }
+    assert told["depth"] == {"source": "midas", "weights": None}
+    assert told["loss"] == {
+        "transmission": 1.0,
+        "reflection": 1.0,
+        "reflection_target": "first",
+        "gradient": 1.0,
+        "feature": 1.0,
+        "backbone": "vgg19",
+        "weights": None,
+    }
+    for words in (["train", "--preset", "paper"], ["--preset=paper", "--lr", "1"]):
+        options = dataclasses.asdict(defaults(words))
+        assert options.pop("preset") == "paper"
+        assert {**options, "val": 0, "out": 0} == {**told, "val": 0, "out": 0, "photos": None}
+    assert defaults(["train", "--preset"]).preset == defaults([]).preset == "compact"
+    with pytest.raises(InputError, match="there is no preset 'papers'; give one of compact, paper"):
+        preset("papers", val=tmp_path, out=tmp_path)
+
+
+@pytest.mark.parametrize("depth", ["none", "pure", "ranged"])
+def test_compact_networks_stay_within_six_million_weights(depth: Any) -> None:
+    config = dataclasses.replace(PRESETS["compact"].model, depth=depth)
+    assert sum(parameter.numel() for parameter in Remover(config).parameters()) < 6_000_000
