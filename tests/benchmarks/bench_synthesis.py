@@ -1,6 +1,6 @@
 """Speed of the recipes: images a second on one core, beside the same recipes written with numpy and scipy, in one run.
 
-    python tests/benchmarks/bench_synthesis.py --json out/bench_synthesis.json
+python tests/benchmarks/bench_synthesis.py --json out/bench_synthesis.json
 """
 
 import argparse
@@ -77,7 +77,7 @@ def main() -> None:
     torch.set_num_threads(1)
     random = np.random.default_rng(0)
     scenes, mirrored = (random.random((options.batch, 3, options.size, options.size), np.float32) for _ in range(2))
-    edge = np.exp(-np.linspace(-3, 3, max(560, options.size + 20), dtype=np.float32) ** 2 / 4)
+    edge = np.exp(-(np.linspace(-3, 3, max(560, options.size + 20), dtype=np.float32) ** 2) / 4)
     mask, tensors = np.outer(edge, edge), (torch.from_numpy(scenes), torch.from_numpy(mirrored))
 
     def ours(name: str) -> None:
