@@ -383,3 +383,13 @@ def test_the_paper_preset_is_section_four_of_the_paper(tmp_path: Path) -> None:
 def test_compact_networks_stay_within_six_million_weights(depth: Any) -> None:
     config = dataclasses.replace(PRESETS["compact"].model, depth=depth)
     assert sum(parameter.numel() for parameter in Remover(config).parameters()) < 6_000_000
+
+
+@pytest.mark.parametrize("depth", ["pure", "ranged"])
+def test_depth_of_each_picture_is_prepared_by_itself(depth: Any) -> None:
+    remover = Remover(dataclasses.replace(SMALL, depth=depth))
+    one, two = torch.rand(1, 1, 5, 7), 300 + 40 * torch.rand(1, 1, 5, 7)
+    together = remover.prepare_depth(torch.cat([one, two]))
+    assert torch.equal(together, torch.cat([remover.prepare_depth(one), remover.prepare_depth(two)]))
+    assert together.amin((1, 2, 3)).tolist() == [0.0, 0.0]
+    assert together.amax((1, 2, 3)).tolist() == [1.0, 1.0]
