@@ -1,16 +1,18 @@
 """Draws and batches: functions of seed, epoch and number alone; pairs cut alike."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from msloss_sirr.data.batches import compose
 from msloss_sirr.data.draws import Draw, DrawBatch, Draws, collate
 from msloss_sirr.data.folders import Pairs, pair_folder, photo_folder
 from msloss_sirr.errors import InputError
-from msloss_sirr.synthesis.recipes import linear
+from msloss_sirr.synthesis.recipes import Composite, linear
 
 
 def same(a: Draw | DrawBatch, b: Draw | DrawBatch) -> bool:
@@ -92,3 +94,20 @@ def test_composition_does_not_depend_on_the_batch(pairs: Path, photos: Path) -> 
     for i in range(8):
         alone = compose(collate([draws[i]]), linear)
         torch.testing.assert_close(alone.ambient[0], together.ambient[i], atol=1e-6, rtol=0)
+
+
+def test_what_a_recipe_rejects_stays_without_a_reflection(pairs: Path, photos: Path) -> None:
+    def rejecting(scene: Tensor, mirrored: Tensor, seeds: Sequence[int]) -> Composite:
+        made = linear(scene, mirrored, seeds)
+        return made._replace(kept=torch.arange(len(scene)) % 2 == 0)
+
+    batch = collate([draws_of(pairs, photos, real_share=0.3)[i] for i in range(24)])
+    made, usual = compose(batch, rejecting), compose(batch, linear)
+    plain = ~batch.real & (torch.arange(24) % 2 == 1)
+    assert 3 < plain.sum() < 21
+    for image in (made.ambient, made.target.transmission):
+        assert torch.equal(image[plain], batch.first[plain] / 255)
+    assert not made.target.reflection[plain].any()
+    kept = batch.real | (torch.arange(24) % 2 == 0)
+    assert torch.equal(made.ambient[kept], usual.ambient[kept])
+    assert torch.equal(made.target.reflection[kept], usual.target.reflection[kept])
