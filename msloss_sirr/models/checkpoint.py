@@ -61,4 +61,5 @@ def load_remover(path: Path) -> Remover:
 
 
 def _wide(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.to(torch.float32) if tensor.is_floating_point() else tensor
+    """Return a tensor in memory of its own: a mapped file may change, and where it lies, sums are rounded otherwise."""
+    return tensor.to(torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from msloss_sirr.models.border import continued, shares
 
 
 class CompactNet(nn.Module):
@@ -56,13 +56,13 @@ class CompactNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the output for ``x``; see the class."""
         height, width = x.shape[-2:]
-        h = self.enter(self.fold(F.pad(x, (0, -width % self.multiple, 0, -height % self.multiple), mode="replicate")))
+        h = self.enter(self.fold(continued(x, self.multiple)))
         skips: list[Tensor] = []
         for blocks, halve in zip(self.down, self.halve, strict=True):
             h = blocks(h)
             skips.append(h)
             h = halve(h)
-        real = _shares(h, height, width, self.multiple)
+        real = shares(height, width, self.multiple, h)
         for block in self.lowest:
             h = block(h, real)
         for enlarge, blocks in zip(reversed(self.enlarge), reversed(self.up), strict=True):
@@ -94,12 +94,12 @@ class GatedBlock(nn.Module):
 
         Args:
             x: features.
-            real: what each pixel counts in the mean, ``(H, W)``, 1 together; ``None`` counts all alike.
+            real: for the mean of the whole picture, what each pixel counts in it, ``(H, W)``, 1 together.
         """
         h = _gated(self.across(self.spread(self.before(x))))
         if self.whole is not None:
-            mean = h.mean(dim=(2, 3), keepdim=True) if real is None else (h * real).sum(dim=(2, 3), keepdim=True)
-            h = h * self.whole(mean)
+            assert real is not None  # noqa: S101
+            h = h * self.whole((h * real).sum(dim=(2, 3), keepdim=True))
         x = x + self.gather(h)
         return x + self.mix(_gated(self.widen(self.between(x))))  # type: ignore[no-any-return]
 
@@ -110,17 +110,6 @@ class _ChannelNorm(nn.LayerNorm):
     def forward(self, x: Tensor) -> Tensor:
         """Return ``x`` ``(N, C, H, W)``, normalised."""
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-
-
-def _shares(h: Tensor, height: int, width: int, side: int) -> Tensor:
-    """Return what each pixel of ``h`` counts in the mean: its part of the picture, without what was continued."""
-
-    def axis(length: int, pixels: int) -> Tensor:
-        start = torch.arange(pixels, device=h.device) * side
-        inside = (length - start).clamp(0, side).to(torch.promote_types(h.dtype, torch.float32))
-        return (inside / length).to(h.dtype)
-
-    return axis(height, h.shape[2])[:, None] * axis(width, h.shape[3])
 
 
 def _gated(h: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from msloss_sirr.models.border import continued
 from msloss_sirr.models.config import GROUPS
 
 Norm = Literal["none", "batch", "instance", "group"]
@@ -16,10 +17,11 @@ Norm = Literal["none", "batch", "instance", "group"]
 class UNet(nn.Module):
     """A U-Net for images of any size: two 3x3 convolutions a level, max-pooling down, doubling up, skips between.
 
-    ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``. Sides that are no multiple of
-    ``patch * 2 ** (levels - 1)``, or less than twice that with a norm, are continued by their border for the
-    computation, and cut again; the statistics of a norm include what was continued. Weights start as He et al. 2015
-    have them, those of transposed convolutions so that they keep the variance; biases at zero.
+    ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``. Nothing is added to a picture whose sides cannot be
+    halved: pooling rounds up, and what doubling has too much is cut off, so that the statistics of a norm, too, are
+    those of the picture alone. Only sides that are no multiple of ``patch``, and with a norm pictures smaller than
+    ``patch * 2 ** levels``, are continued by their last pixels for the computation, and cut again. Weights start as He
+    et al. 2015 have them, those of transposed convolutions so that they keep the variance; biases at zero.
 
     Args:
         in_channels: channels of the input.
@@ -46,8 +48,8 @@ class UNet(nn.Module):
         silent: bool = False,
     ) -> None:
         super().__init__()
-        self.multiple = patch * 2 ** (len(channels) - 1)
-        self.least = self.multiple * (1 if norm == "none" else 2)  # a norm needs several pixels at the lowest level
+        self.patch = patch
+        self.least = 1 if norm == "none" else patch * 2 ** len(channels)  # a norm needs several pixels at every level
         self.upsampling = upsampling
         self.fold = nn.PixelUnshuffle(patch)
         self.unfold = nn.PixelShuffle(patch)
@@ -66,18 +68,17 @@ class UNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the output for ``x``; see the class."""
         height, width = x.shape[-2:]
-        right, below = (max(-side % self.multiple, self.least - side) for side in (width, height))
-        h = self.fold(F.pad(x, (0, right, 0, below), mode="replicate"))
+        h = self.fold(continued(x, self.patch, self.least))
         skips: list[Tensor] = []
         for level, block in enumerate(self.down):
-            h = block(F.max_pool2d(h, 2) if level else h)
+            h = block(F.max_pool2d(h, 2, ceil_mode=True) if level else h)
             skips.append(h)
         h = skips.pop()
         for narrow, block in zip(reversed(self.narrow), reversed(self.up), strict=True):
-            raised = narrow(h)
+            raised, skip = narrow(h), skips.pop()
             if self.upsampling == "bilinear":
                 raised = F.interpolate(raised, scale_factor=2, mode="bilinear", align_corners=False)
-            h = block(torch.cat([skips.pop(), raised], dim=1))
+            h = block(torch.cat([skip, raised[..., : skip.shape[-2], : skip.shape[-1]]], dim=1))
         return self.unfold(self.out(h))[..., :height, :width]  # type: ignore[no-any-return]
 
 

@@ -60,11 +60,8 @@ def remove_files(config: RemoveConfig, done: Callable[[Job], None] | None = None
             write_pixels(job.transmission, layers.transmission, exif=photo.exif, icc_profile=photo.icc_profile)
             if job.reflection is not None:
                 write_pixels(job.reflection, layers.reflection, icc_profile=photo.icc_profile)
-        except InputError as error:
-            left_out.append(str(error))
-            continue
-        except ValueError as error:  # the remover's, after some steps; no other photograph need fail
-            left_out.append(f"{job.source}: {error}")
+        except (InputError, ValueError) as error:  # of the file, or of the remover after some steps
+            left_out.append(str(error) if isinstance(error, InputError) else f"{job.source}: {error}")
             continue
         if done is not None:
             done(job)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -168,17 +169,34 @@ def test_what_does_not_fit_is_refused_in_one_line() -> None:
 
 
 @pytest.mark.parametrize(("channels", "patch"), [((4,), 1), ((4, 6), 1), ((4, 6, 8), 2), ((2, 2, 2, 2, 2), 1)])
-def test_unet_of_any_depth(channels: tuple[int, ...], patch: int) -> None:
-    net = UNet(5, 2, channels, patch)
-    assert net.multiple == patch * 2 ** (len(channels) - 1)
+def test_unet_of_any_depth_adds_nothing_to_a_picture(channels: tuple[int, ...], patch: int) -> None:
+    net, sizes = UNet(5, 2, channels, patch), []
+    for block in (*net.down, *net.up):
+        block.register_forward_pre_hook(lambda _, given: sizes.append(given[0].shape[2:]))
     assert net(torch.rand(1, 5, 33, 47)).shape == (1, 2, 33, 47)
+    sides = [patch * 2**level for level in range(len(channels))]
+    down = [(math.ceil(33 / side), math.ceil(47 / side)) for side in sides]
+    assert sizes == [*down, *down[-2::-1]]
 
 
-def test_padding_is_the_border_continued() -> None:
-    net = UNet(3, 3, SMALL.channels, SMALL.patch)
-    image = torch.rand(1, 3, 13, 18)
-    padded = torch.nn.functional.pad(image, (0, 6, 0, 3), mode="replicate")
-    assert torch.equal(net(image), net(padded)[..., :13, :18])
+def test_sides_that_cannot_be_folded_are_continued_by_their_last_pixels() -> None:
+    net = UNet(3, 3, (4, 6), 2)
+    image = torch.rand(1, 3, 13, 19)
+    rows, columns = torch.arange(14).clamp(max=12), torch.arange(20).clamp(max=18)
+    assert torch.equal(net(image), net(image[:, :, rows][..., columns])[..., :13, :19])
+
+
+@pytest.mark.parametrize("architecture", ["unet", "compact"])
+def test_a_line_more_changes_nothing_far_from_it(architecture: str) -> None:
+    config = RemoverConfig(architecture=architecture, channels=(4, 4, 4), patch=1, blocks=1)  # type: ignore[arg-type]
+    net = awake(Remover(config)).double().eval()
+    for module in net.modules():
+        if getattr(module, "whole", None) is not None:  # what sees the whole picture sees the line, too
+            torch.nn.init.zeros_(module.whole.weight)
+    image = torch.rand(1, 3, 97, 97, dtype=torch.float64)
+    more, less = net(image).transmission, net(image[..., :96, :96]).transmission
+    torch.testing.assert_close(more[..., :40, :40], less[..., :40, :40])
+    assert not torch.allclose(more[..., 90:96, 90:96], less[..., 90:, 90:])
 
 
 @pytest.mark.parametrize("kind", ["compact", "unet", "depth", "ranged depth"])

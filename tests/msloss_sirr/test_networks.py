@@ -59,11 +59,10 @@ def unet(w: State, x: Tensor, levels: int, patch: int, norm: str, upsampling: st
         return h
 
     height, width = x.shape[2:]
-    multiple = patch * 2 ** (levels - 1)
-    h = F.pixel_unshuffle(continued(x, multiple, 0 if norm == "none" else 2 * multiple), patch)
+    h = F.pixel_unshuffle(continued(x, patch, 1 if norm == "none" else patch * 2**levels), patch)
     seen = [block("down.0", h)]
     for level in range(1, levels):
-        a = seen[-1]
+        a = F.pad(seen[-1], (0, seen[-1].shape[3] % 2, 0, seen[-1].shape[2] % 2), value=-torch.inf)
         largest = torch.stack([a[..., i::2, j::2] for i in (0, 1) for j in (0, 1)]).amax(0)
         seen.append(block(f"down.{level}", largest))
     h = seen.pop()
@@ -73,7 +72,8 @@ def unet(w: State, x: Tensor, levels: int, patch: int, norm: str, upsampling: st
         else:
             h = conv(w, f"narrow.{level}", h)
             h = F.interpolate(h, (2 * h.shape[2], 2 * h.shape[3]), mode="bilinear", align_corners=False)
-        h = block(f"up.{level}", torch.cat([seen[-1 - number], h], dim=1))
+        skip = seen[-1 - number]
+        h = block(f"up.{level}", torch.cat([skip, h[..., : skip.shape[2], : skip.shape[3]]], dim=1))
     return F.pixel_shuffle(conv(w, "out", h), patch)[..., :height, :width]
 
 
