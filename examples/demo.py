@@ -30,6 +30,7 @@ from msloss_sirr.images.listing import SUFFIXES
 from msloss_sirr.images.reading import read_pixels, to_bytes, to_float
 from msloss_sirr.images.writing import write_pixels
 from msloss_sirr.losses.criterion import term_weights
+from msloss_sirr.synthesis.making import Synthesis
 from msloss_sirr.synthesis.recipes import Composite, linear
 
 PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
@@ -62,7 +63,7 @@ def train(seconds: float, seed: int) -> Remover:
             if spent >= 1:
                 break
             optimizer.param_groups[0]["lr"] = 1e-3 * 0.5 * (1 + math.cos(math.pi * spent))
-            batch = compose(drawn, linear)
+            batch = compose(drawn, Synthesis())
             total = loss(batch.ambient.contiguous(memory_format=torch.channels_last), batch.target)
             total.backward()
             optimizer.step()

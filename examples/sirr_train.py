@@ -15,7 +15,7 @@ from msloss import OnPlateau
 from msloss_sirr import Remover, train
 from msloss_sirr.cli.failing import one_line_errors
 from msloss_sirr.losses.criterion import build_criterion
-from msloss_sirr.synthesis.recipes import linear
+from msloss_sirr.synthesis.making import build_synthesis
 from msloss_sirr.training.presets import TrainOptions, defaults
 
 
@@ -31,8 +31,8 @@ def main() -> None:
         criterion=build_criterion(config.loss),
         # how many steps are summed at which epoch: here one more when validation PSNR has settled down
         schedule=OnPlateau(config.first_steps, config.patience, mode="max"),
-        # how a reflection is made on a photo: any function of two batches of photos and a seed for each image
-        recipe=linear,
+        # how a reflection is made on a photo: functions of two batches of images and a seed for each, see Synthesis
+        synthesis=build_synthesis(config.data.synthesis),
     )
     print(
         f"PSNR {best.before.psnr:.2f} -> {best.after.psnr:.2f} dB, SSIM {best.before.ssim:.4f} -> {best.after.ssim:.4f}"

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from msloss_sirr.data.config import DataConfig
     from msloss_sirr.depth.config import DepthConfig
     from msloss_sirr.depth.midas import load_midas
     from msloss_sirr.errors import InputError
@@ -15,13 +16,16 @@ if TYPE_CHECKING:
     from msloss_sirr.models.config import RemoverConfig
     from msloss_sirr.models.remover import Remover
     from msloss_sirr.photo.remove import remove
+    from msloss_sirr.synthesis.config import GlassConfig, SynthesisConfig
     from msloss_sirr.training.config import TrainConfig
     from msloss_sirr.training.loop import train
     from msloss_sirr.training.presets import preset
 
 __all__ = [
+    "DataConfig",
     "DepthConfig",
     "Evaluation",
+    "GlassConfig",
     "InputError",
     "Layers",
     "LayersCriterion",
@@ -29,6 +33,7 @@ __all__ = [
     "Remover",
     "RemoverConfig",
     "Scores",
+    "SynthesisConfig",
     "TrainConfig",
     "evaluate",
     "load_midas",
@@ -41,8 +46,10 @@ __all__ = [
 ]
 
 _HOME = {
+    "DataConfig": "data.config",
     "DepthConfig": "depth.config",
     "Evaluation": "evaluation.scores",
+    "GlassConfig": "synthesis.config",
     "InputError": "errors",
     "Layers": "layers",
     "LayersCriterion": "losses.criterion",
@@ -50,6 +57,7 @@ _HOME = {
     "Remover": "models.remover",
     "RemoverConfig": "models.config",
     "Scores": "evaluation.scores",
+    "SynthesisConfig": "synthesis.config",
     "TrainConfig": "training.config",
     "evaluate": "evaluation.scores",
     "load_midas": "depth.midas",

@@ -2,11 +2,13 @@
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
-from msloss_sirr.data.draws import DrawBatch
+from msloss_sirr.data.draws import DrawBatch, Kind
 from msloss_sirr.images.reading import to_float
 from msloss_sirr.layers import Layers
+from msloss_sirr.synthesis.making import Synthesis
 from msloss_sirr.synthesis.recipes import Recipe
 
 
@@ -19,19 +21,31 @@ class Batch(NamedTuple):
     """Depth images that lie beside the photographs, ``(N, 1, H, W)``, on any scale; of a made one, the scene's."""
 
 
-def compose(draws: DrawBatch, recipe: Recipe) -> Batch:
-    """Turn draws into a batch, on the device they are on: real pairs as they are, photos by the recipe.
+@torch.no_grad()
+def compose(draws: DrawBatch, synthesis: Synthesis) -> Batch:
+    """Turn draws into a batch, on the device they are on: real pairs as they are, the others by their recipes.
 
-    The reflection of a real pair is I - T where that is positive. Where the recipe would rather reject what it made,
-    the photo stays without a reflection.
+    The reflection of a real pair is I - T where that is positive. Where a recipe would rather reject what it made, the
+    photo stays without a reflection.
     """
     first, second = to_float(draws.first), to_float(draws.second)
     batch = Batch(first, Layers(second, (first - second).clamp(0, 1)), draws.depth)
-    if bool(draws.real.all()):
-        return batch
-    made = recipe(first, second, draws.seed.tolist())
-    real, plain = (which.view(-1, 1, 1, 1) for which in (draws.real, ~made.kept))
-    ambient = batch.ambient.where(real | plain, made.ambient)
-    transmission = batch.target.transmission.where(real, first.where(plain, made.layers.transmission))
-    reflection = batch.target.reflection.where(real, made.layers.reflection.masked_fill(plain, 0.0))
-    return Batch(ambient, Layers(transmission, reflection), draws.depth)
+    kinds, seeds = draws.kind.tolist(), draws.seed.tolist()
+    for kind, recipe in ((Kind.REFLECTED, synthesis.reflect), (Kind.TRANSPLANTED, synthesis.transplant)):
+        which = [index for index, other in enumerate(kinds) if other == kind]
+        if which:
+            made = _made(recipe, first[which], second[which], [seeds[index] for index in which])
+            for whole, part in zip((batch.ambient, *batch.target), (made.ambient, *made.target), strict=True):
+                whole[which] = part
+    return batch
+
+
+def _made(recipe: Recipe, scene: Tensor, reflected: Tensor, seeds: list[int]) -> Batch:
+    """Return what a recipe makes, and the scene alone where it rejects that."""
+    made = recipe(scene, reflected, seeds)
+    kept = made.kept.view(-1, 1, 1, 1)
+    transmission, reflection = made.layers
+    return Batch(
+        made.ambient.where(kept, scene),
+        Layers(transmission.where(kept, scene), reflection.where(kept, torch.zeros_like(reflection))),
+    )

@@ -1,6 +1,9 @@
 """What an epoch is drawn from: crops of real pairs, and of photos to make reflections on."""
 
 import random
+from collections.abc import Sequence
+from enum import IntEnum
+from itertools import accumulate
 from typing import NamedTuple
 
 import torch
@@ -9,45 +12,66 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from msloss_sirr.data.folders import ImageSequence, Pairs
+from msloss_sirr.data.reflections import Reflections
+from msloss_sirr.errors import InputError
+
+_TRIES = 100
+"""Damaged files in a row after which a draw is given up."""
+
+
+class Kind(IntEnum):
+    """What a training image is made of."""
+
+    REAL = 0
+    """A pair: the ambient image, and its transmission."""
+    REFLECTED = 1
+    """Two photos: the scene behind the glass, and the one to be reflected."""
+    TRANSPLANTED = 2
+    """A photo, and the reflection of a real pair to be laid on it."""
 
 
 class Draw(NamedTuple):
-    """A real pair, or two photos of which one is going to be reflected in front of the other; ``(3, H, W)`` uint8."""
+    """Two images of which a training image is made, ``(3, H, W)`` uint8."""
 
     first: Tensor
-    """The ambient of a real pair; of two photos, the scene behind the glass."""
     second: Tensor
-    """The transmission of a real pair; of two photos, the one to be reflected."""
-    real: bool
+    kind: Kind
     seed: int
     """What the synthesis of this draw is seeded with."""
     depth: Tensor | None = None
     """The depth image of the first, ``(1, H, W)`` float32, if there is one."""
+    damaged: tuple[str, ...] = ()
+    """What was wrong with files that were to be drawn; others were drawn instead."""
 
 
 class DrawBatch(NamedTuple):
-    """Several draws: images ``(N, 3, H, W)`` uint8, ``real`` ``(N,)`` bool, ``seed`` ``(N,)`` int64."""
+    """Several draws: images ``(N, 3, H, W)`` uint8, ``kind`` and ``seed`` ``(N,)`` int64."""
 
     first: Tensor
     second: Tensor
-    real: Tensor
+    kind: Tensor
     seed: Tensor
     depth: Tensor | None = None
     """``(N, 1, H, W)`` float32, if all have one."""
+    damaged: tuple[str, ...] = ()
 
 
 class Draws(Dataset[Draw]):
     """Random crops of pairs and photos; every draw is a function of the seed, the epoch and its number alone.
 
     A crop is a square of random side, between ``crop`` and the short side of the image, at a random place, resized to
-    ``crop`` and mirrored half the time. An image smaller than ``crop`` is enlarged.
+    ``crop`` and mirrored half the time. An image smaller than ``crop`` is enlarged. Instead of an image that is damaged
+    another is drawn, and the draw says so.
 
     Args:
         length: draws in an epoch.
         crop: side of the crops in pixels.
         pairs: real pairs.
         photos: images to make reflections on.
-        real_share: probability that a draw is a real pair, if there are both.
+        real_share: probability that a draw is a real pair, if others can be made.
+        transplant_share: probability that the reflection of another draw is that of a real pair. It is laid on a photo
+            or, half the time and where there are no photos, on the transmission of a pair.
+        pair_odds: how often each pair is drawn, relative to the others.
         seed: any integer.
         photo_depths: depth images of the photos, in their order.
 
@@ -63,19 +87,26 @@ class Draws(Dataset[Draw]):
         pairs: Pairs | None = None,
         photos: ImageSequence | None = None,
         real_share: float = 0.3,
+        transplant_share: float = 0.0,
+        pair_odds: Sequence[float] | None = None,
         seed: int = 0,
         photo_depths: ImageSequence | None = None,
     ) -> None:
         if not pairs and not photos:
             raise ValueError("no pairs and no photos: nothing to draw from")
+        if transplant_share and not pairs:
+            raise ValueError("no pairs: no reflection to transplant")
         self.length = length
         self.crop = crop
-        self.pairs = pairs
         self.photos = photos
-        self.real_share = 1.0 if not photos else real_share if pairs else 0.0
-        self.seed = seed
         self.photo_depths = photo_depths
+        self.seed = seed
         self.epoch = 0
+        self._pairs = pairs
+        self._odds = None if pair_odds is None else list(accumulate(pair_odds))
+        self._reflections = Reflections(pairs) if pairs and transplant_share else None
+        self._transplants = 1.0 if not photos and transplant_share else transplant_share
+        self._real = real_share if pairs and (photos or transplant_share) else 1.0 if pairs else 0.0
 
     def set_epoch(self, epoch: int) -> None:
         """Make the draws those of another epoch."""
@@ -86,17 +117,53 @@ class Draws(Dataset[Draw]):
 
     def __getitem__(self, index: int) -> Draw:
         rng = random.Random(f"{self.seed}:{self.epoch}:{index}")  # noqa: S311
-        real = rng.random() < self.real_share
-        if real:
-            assert self.pairs is not None  # noqa: S101
-            first, second, *depth = _crop(rng, self.crop, *_present(*self.pairs[rng.randrange(len(self.pairs))]))
-        else:
+        damaged: list[str] = []
+        while True:
+            try:
+                return self._draw(rng)._replace(damaged=tuple(damaged))
+            except InputError as error:
+                damaged.append(str(error))
+                if len(damaged) == _TRIES:
+                    raise
+
+    def _draw(self, rng: random.Random) -> Draw:
+        if rng.random() < self._real:
+            pair = self._some_pair()[self._pair_number(rng)]
+            first, second, *others = _crop(rng, self.crop, *_present(*pair))
+            return Draw(first, second, Kind.REAL, rng.getrandbits(63), next(iter(others), None))
+        kind = Kind.TRANSPLANTED if rng.random() < self._transplants else Kind.REFLECTED
+        first, *others = _crop(rng, self.crop, *_present(*self._scene(rng, kind)))
+        (second,) = _crop(rng, self.crop, self._reflected(rng, kind))
+        return Draw(first, second, kind, rng.getrandbits(63), next(iter(others), None))
+
+    def _scene(self, rng: random.Random, kind: Kind) -> tuple[Tensor, Tensor | None]:
+        """Return what is behind the glass, and its depth image if there is one."""
+        if kind is Kind.TRANSPLANTED and (not self.photos or rng.random() < 0.5):
+            pair = self._some_pair()[self._pair_number(rng)]
+            return pair.transmission, pair.depth
+        assert self.photos is not None  # noqa: S101
+        number = rng.randrange(len(self.photos))
+        return self.photos[number], None if self.photo_depths is None else self.photo_depths[number]
+
+    def _reflected(self, rng: random.Random, kind: Kind) -> Tensor:
+        if kind is Kind.REFLECTED:
             assert self.photos is not None  # noqa: S101
-            number = rng.randrange(len(self.photos))
-            depths = None if self.photo_depths is None else self.photo_depths[number]
-            first, *depth = _crop(rng, self.crop, *_present(self.photos[number], depths))
-            (second,) = _crop(rng, self.crop, self.photos[rng.randrange(len(self.photos))])
-        return Draw(first, second, real, rng.getrandbits(63), *depth)
+            return self.photos[rng.randrange(len(self.photos))]
+        assert self._reflections is not None  # noqa: S101
+        for _ in range(_TRIES):
+            reflection = self._reflections[self._pair_number(rng)]
+            if reflection is not None:
+                return reflection
+        raise InputError("hardly any pair shows one scene twice; no reflection can be taken out of them")
+
+    def _some_pair(self) -> Pairs:
+        assert self._pairs is not None  # noqa: S101
+        return self._pairs
+
+    def _pair_number(self, rng: random.Random) -> int:
+        if self._odds is None:
+            return rng.randrange(len(self._some_pair()))
+        return rng.choices(range(len(self._odds)), cum_weights=self._odds)[0]
 
 
 def _present(*images: Tensor | None) -> list[Tensor]:
@@ -120,7 +187,8 @@ def collate(draws: list[Draw]) -> DrawBatch:
     return DrawBatch(
         torch.stack([draw.first for draw in draws]),
         torch.stack([draw.second for draw in draws]),
-        torch.tensor([draw.real for draw in draws]),
+        torch.tensor([int(draw.kind) for draw in draws]),
         torch.tensor([draw.seed for draw in draws]),
         torch.stack(depths) if len(depths) == len(draws) else None,
+        tuple(what for draw in draws for what in draw.damaged),
     )

@@ -91,6 +91,14 @@ class Pairs:
         return Pair(ambient, transmission, None if self.depth is None else self.depth[index])
 
 
+class PairPaths(NamedTuple):
+    """The files of a pair."""
+
+    ambient: Path
+    transmission: Path
+    depth: Path | None = None
+
+
 def photo_folder(folder: Path) -> Images:
     """Return the photos of a folder, by name.
 
@@ -114,6 +122,28 @@ def pair_folder(folder: Path, *, depth: bool = False) -> Pairs:
         InputError: if a folder is missing or empty, a name has no counterpart or stands for two files, a file is no
             image, or the images of a pair differ in size.
     """
+    found = find_pairs(folder, depth=depth)
+    for pair in found:
+        check_pair(pair)
+    return pairs_of(found)
+
+
+def pairs_of(found: Sequence[PairPaths]) -> Pairs:
+    """Return the pairs of files; all have a depth image, or none is used."""
+    depths = [pair.depth for pair in found if pair.depth is not None]
+    return Pairs(
+        Images([pair.ambient for pair in found]),
+        Images([pair.transmission for pair in found]),
+        Images(depths, read=read_depth) if len(depths) == len(found) else None,
+    )
+
+
+def find_pairs(folder: Path, *, depth: bool = False) -> list[PairPaths]:
+    """Return the files of the pairs of a folder; see `pair_folder`. They are not opened.
+
+    Raises:
+        InputError: if a folder is missing or empty, or a name has no counterpart or stands for two files.
+    """
     if not folder.is_dir():
         find_images(folder)  # says what is wrong with it
     for part in ("ambient", "transmission"):
@@ -122,22 +152,26 @@ def pair_folder(folder: Path, *, depth: bool = False) -> Pairs:
     ambient, transmission = (_by_stem(folder / part) for part in ("ambient", "transmission"))
     alone = sorted(ambient.keys() ^ transmission.keys())
     if alone:
-        names = ", ".join(alone[:3]) + (f" and {len(alone) - 3} more" if len(alone) > 3 else "")
+        some = ", ".join(alone[:3]) + (f" and {len(alone) - 3} more" if len(alone) > 3 else "")
         raise InputError(
-            f"{folder}: {names} in only one of ambient/ and transmission/; give every image its counterpart"
+            f"{folder}: {some} in only one of ambient/ and transmission/; give every image its counterpart"
         )
-    for name, path in ambient.items():
-        (height, width), other = read_size(path), read_size(transmission[name])
-        if (height, width) != other:
-            raise InputError(
-                f"{path} is {width}x{height} but its transmission is {other[1]}x{other[0]}; bring the pair to one size"
-            )
-    ambients, transmissions = ([part[name] for name in sorted(ambient)] for part in (ambient, transmission))
-    depths = depth_images(folder / "depth", ambients) if depth else None
-    return Pairs(Images(ambients), Images(transmissions), depths)
+    names = sorted(ambient)
+    depths = depth_paths(folder / "depth", [ambient[name] for name in names]) if depth else [None] * len(names)
+    return [PairPaths(ambient[name], transmission[name], path) for name, path in zip(names, depths, strict=True)]
 
 
-def depth_images(folder: Path, photos: Sequence[Path]) -> Images:
+def check_pair(pair: PairPaths) -> None:
+    """Raise ``InputError`` if a file of a pair is no image, or the two differ in size."""
+    (height, width), other = read_size(pair.ambient), read_size(pair.transmission)
+    if (height, width) != other:
+        raise InputError(
+            f"{pair.ambient} is {width}x{height} but its transmission is {other[1]}x{other[0]}; "
+            "bring the pair to one size"
+        )
+
+
+def depth_paths(folder: Path, photos: Sequence[Path]) -> list[Path]:
     """Return the depth images of photographs: the files of a folder that have their names, whatever the suffix.
 
     Raises:
@@ -153,7 +187,12 @@ def depth_images(folder: Path, photos: Sequence[Path]) -> Images:
             raise InputError(
                 f"{photo} is {width}x{height} but its depth image is {other[1]}x{other[0]}; bring it to that size"
             )
-    return Images([found[photo.stem] for photo in photos], read=read_depth)
+    return [found[photo.stem] for photo in photos]
+
+
+def depth_images(folder: Path, photos: Sequence[Path]) -> Images:
+    """Return the depth images of photographs, decoded; see `depth_paths`."""
+    return Images(depth_paths(folder, photos), read=read_depth)
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from msloss_sirr.errors import InputError
 
 _ORIENTATION = 0x0112
+_DEEPEST = 2**16 - 1
 _ONE_CHANNEL = frozenset({"F", "I", "I;16", "I;16B", "I;16L", "L"})
 _EIGHT_BIT = frozenset({"1", "CMYK", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "YCbCr"})
 
@@ -31,12 +32,13 @@ class Photo:
 
 
 def read_pixels(path: Path) -> Tensor:
-    """Return the upright pixels of an image file, ``(3, H, W)``, uint8, RGB.
+    """Return the upright pixels of an image file, ``(3, H, W)``, uint8, RGB; 16 bits are scaled to 8, alpha is dropped.
 
     Raises:
-        InputError: if the file cannot be read or decoded whole, or has more than 8 bits a channel.
+        InputError: if the file cannot be read or decoded whole, or has more than 16 bits a channel.
     """
-    return read_photo(path).pixels
+    with _opened(path) as image:
+        return _pixels(ImageOps.exif_transpose(image if image.mode in _EIGHT_BIT else _in_eight_bits(path, image)))
 
 
 def read_photo(path: Path) -> Photo:
@@ -49,10 +51,9 @@ def read_photo(path: Path) -> Photo:
         if image.mode not in _EIGHT_BIT or any(";16" in str(tile) for tile in getattr(image, "tile", ())):
             raise InputError(f"{path} has more than 8 bits a channel; convert it to 8")
         upright = ImageOps.exif_transpose(image)
-        array = np.array(upright.convert("RGB"))
         profile = image.info.get("icc_profile")
         return Photo(
-            pixels=torch.from_numpy(array).permute(2, 0, 1).contiguous(),
+            pixels=_pixels(upright),
             exif=_exif_of(upright),
             icc_profile=profile if profile and profile[16:20] == b"RGB " else None,  # the pixels are RGB now
         )
@@ -100,6 +101,20 @@ def to_float(pixels: Tensor) -> Tensor:
 def to_bytes(pixels: Tensor) -> Tensor:
     """Return pixels in [0, 1], of any floating-point type, as uint8; values outside are clipped."""
     return (pixels.to(torch.float32).clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def _pixels(image: Image.Image) -> Tensor:
+    return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
+
+
+def _in_eight_bits(path: Path, image: Image.Image) -> Image.Image:
+    """Return a grey image of 16 bits in 8, with what else its file says about it."""
+    values = np.array(image)
+    if values.dtype.kind == "f" or values.min() < 0 or values.max() > _DEEPEST:
+        raise InputError(f"{path} has more than 16 bits a channel; convert it to 8 or 16")
+    scaled = Image.fromarray((values.astype(np.uint32) * 255 + _DEEPEST // 2) // _DEEPEST).convert("L")
+    scaled.info = image.info
+    return scaled
 
 
 def _check_channels(path: Path, image: Image.Image) -> None:

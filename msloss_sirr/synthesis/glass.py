@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
 from io import BytesIO
 from typing import TypeAlias
 
@@ -12,38 +11,14 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from msloss_sirr.errors import InputError
 from msloss_sirr.images.reading import to_bytes, to_float
 from msloss_sirr.synthesis.chance import Chance
+from msloss_sirr.synthesis.config import GlassConfig
 from msloss_sirr.synthesis.light import encoded, linear_light
 from msloss_sirr.synthesis.recipes import Composite, Recipe
 
 Change: TypeAlias = Callable[[Tensor, Chance], Tensor]
 """What happens to images ``(N, 3, H, W)``, sRGB-encoded, [0, 1], by chance."""
-
-
-@dataclass(frozen=True)
-class GlassConfig:
-    """Probabilities of what real glass and cameras add to a reflection that was made."""
-
-    ghosting: float = 0.0
-    """The pane's other side reflects too: everything is seen twice, a little apart."""
-    local: float = 0.0
-    """The reflection covers a part of the picture."""
-    lighting: float = 0.0
-    """What is reflected is lit otherwise than the scene: another exposure and white balance."""
-    tint: float = 0.0
-    """The glass is tinted, and the scene seen through it; T is too."""
-    noise: float = 0.0
-    """The sensor is noisy; T is not."""
-    jpeg: float = 0.0
-    """The photograph was compressed; T was not."""
-
-    def __post_init__(self) -> None:
-        """Refuse what is no probability."""
-        for name in (field.name for field in fields(self)):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} is {getattr(self, name)}; give a probability, from 0 to 1")
 
 
 def through(glass: GlassConfig, recipe: Recipe) -> Recipe:

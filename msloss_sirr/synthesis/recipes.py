@@ -1,7 +1,7 @@
 """Recipes of the literature: from two photographs to one taken through glass."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -99,7 +99,14 @@ def screen(scene: Tensor, mirrored: Tensor, seeds: Sequence[int], *, sharp: floa
     return composed(projected.where(chance.happens(0.7), summed), t)
 
 
-RECIPES: dict[str, Recipe] = {"linear": linear, "clip": clip, "screen": screen}
+class Mirroring(Protocol):
+    """A recipe that reflects one photograph in front of another, out of focus, or with a probability in focus."""
+
+    def __call__(self, scene: Tensor, mirrored: Tensor, seeds: Sequence[int], /, *, sharp: float = 0.0) -> Composite:
+        """Return composites; see `linear`."""
+
+
+RECIPES: dict[str, Mirroring] = {"linear": linear, "clip": clip, "screen": screen}
 """The recipes that reflect one photograph in front of another, by name."""
 
 

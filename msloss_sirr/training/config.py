@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import arg
 
+from msloss_sirr.data.config import DataConfig
 from msloss_sirr.depth.config import DepthConfig
 from msloss_sirr.errors import InputError
 from msloss_sirr.fields import check_fields
@@ -24,14 +25,7 @@ class TrainConfig:
     """Folder of real pairs that the best checkpoint is chosen by: ambient/NAME and transmission/NAME."""
     out: Path
     """Folder of the run: checkpoints, metrics, configuration."""
-    pairs: Path | None = None
-    """Folder of real pairs to train on: ambient/NAME and transmission/NAME."""
-    photos: Path | None = None
-    """Folder of photos without reflections, to make reflections on."""
-    real_share: float = 0.3
-    """Share of real pairs among the training images, if there are photos too."""
-    crop: int = 192
-    """Side of the training crops in pixels."""
+    data: Annotated[DataConfig, arg(name="")] = field(default_factory=DataConfig)
 
     steps: int = 3
     """M: how many times the remover is applied to its own output, at most."""
@@ -74,17 +68,13 @@ class TrainConfig:
     def __post_init__(self) -> None:
         """Refuse what no training can be made of."""
         check_fields(self)
-        for name in ("crop", "steps", "start_steps", "epochs", "epoch_images", "batch"):
+        for name in ("steps", "start_steps", "epochs", "epoch_images", "batch"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; give 1 or more")
         if self.start_steps is not None and self.start_steps > self.steps:
             raise InputError(
                 f"start_steps is {self.start_steps} but steps is {self.steps}; start with as many or fewer"
             )
-        if not 0 <= self.real_share <= 1:
-            raise InputError(f"real_share is {self.real_share}; give a number from 0 to 1")
-        if self.crop < 16:
-            raise InputError(f"crop is {self.crop}; give 16 or more, 128 or more to learn anything")
         if not self.lr > 0:
             raise InputError(f"lr is {self.lr}; give a number greater than 0")
         if not 0 <= self.seed < 2**32:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 import time
 from typing import Any
 
@@ -12,15 +13,17 @@ from torch.utils.data import DataLoader
 
 from msloss import MultiStepLoss, OnPlateau, Rehearsal, Schedule, StepLosses
 from msloss_sirr.data.batches import Batch, compose
-from msloss_sirr.data.draws import Draws, collate
-from msloss_sirr.data.folders import Pairs, depth_images, pair_folder, photo_folder
+from msloss_sirr.data.damage import Damage
+from msloss_sirr.data.draws import collate
+from msloss_sirr.data.folders import Pairs, pair_folder
+from msloss_sirr.data.sources import build_draws
 from msloss_sirr.depth.source import DepthSource, build_source, guidance
 from msloss_sirr.errors import InputError
 from msloss_sirr.evaluation.scores import SMALLEST_SIDE, Evaluation, evaluate
 from msloss_sirr.losses.criterion import LayersCriterion, build_criterion, term_weights
 from msloss_sirr.models.checkpoint import save_remover
 from msloss_sirr.models.remover import Remover, Telling
-from msloss_sirr.synthesis.recipes import Recipe, linear
+from msloss_sirr.synthesis.making import Synthesis, build_synthesis
 from msloss_sirr.training.config import TrainConfig
 from msloss_sirr.training.progress import TrainingProgress
 from msloss_sirr.training.run import Epoch, RunFolder
@@ -32,7 +35,7 @@ def train(
     remover: Remover | None = None,
     criterion: LayersCriterion | None = None,
     schedule: Schedule | None = None,
-    recipe: Recipe = linear,
+    synthesis: Synthesis | None = None,
     depth: DepthSource | None = None,
 ) -> Evaluation:
     """Train a remover, and return the validation scores of its best checkpoint.
@@ -45,14 +48,14 @@ def train(
         remover: the network, a `Remover` or a module like it.
         criterion: compares layers.
         schedule: how many steps run at which epoch; its ``step`` is called with the validation PSNR.
-        recipe: makes reflections on photos.
+        synthesis: makes reflections on photos.
         depth: where the depth comes from that guides the remover; a module is frozen, and put into evaluation mode.
             It is given the depth images beside the photographs with ``DepthConfig(source="stored")``.
 
     Raises:
         InputError: if a folder, a file or the configuration cannot be used.
     """
-    return _Training(config, remover, criterion, schedule, recipe, depth).run()
+    return _Training(config, remover, criterion, schedule, synthesis, depth).run()
 
 
 class _Training:
@@ -64,36 +67,24 @@ class _Training:
         remover: Remover | None,
         criterion: LayersCriterion | None,
         schedule: Schedule | None,
-        recipe: Recipe,
+        synthesis: Synthesis | None,
         depth: DepthSource | None,
     ) -> None:
-        if config.pairs is None and config.photos is None:
-            raise InputError("nothing to train on; give --pairs, --photos or both")
         self.config = config
         self.folder = RunFolder(config.out)
         self.folder.check(config)
         stored = config.model.depth != "none" and config.depth.source == "stored"
         self.val = pair_folder(config.val, depth=stored)
         _check_scorable(self.val)
-        photos = None if config.photos is None else photo_folder(config.photos)
-        draws = Draws(
-            length=config.epoch_images,
-            crop=config.crop,
-            pairs=None if config.pairs is None else pair_folder(config.pairs, depth=stored),
-            photos=photos,
-            photo_depths=depth_images(config.photos / "depth", photos.paths)
-            if stored and config.photos and photos
-            else None,
-            real_share=config.real_share,
-            seed=config.seed,
-        )
+        self.damage = Damage(config.data.damaged, lambda line: print(line, file=sys.stderr))  # noqa: T201
+        draws = build_draws(config.data, length=config.epoch_images, seed=config.seed, depth=stored, damage=self.damage)
         precision = "bf16" if config.precision == "bfloat16" else "no"
         try:
             self.accelerator = Accelerator(cpu=config.device == "cpu", mixed_precision=precision)
         except ValueError as error:  # accelerate keeps device and precision for the life of a process
             raise InputError(f"another training in this process chose otherwise: {error}") from error
         set_seed(config.seed)
-        self.recipe = recipe
+        self.synthesis = build_synthesis(config.data.synthesis) if synthesis is None else synthesis
         self.remover = Remover(config.model) if remover is None else remover
         self.remover.to(memory_format=torch.channels_last)
         self.schedule = OnPlateau(config.first_steps, config.patience, mode="max") if schedule is None else schedule
@@ -141,7 +132,7 @@ class _Training:
     def _rehearse(self) -> Rehearsal:
         """Run one batch with all the steps that the schedule may come to, so that memory runs out now if it will."""
         with torch.random.fork_rng([]):  # the loader draws a seed for its processes
-            batch = compose(next(iter(self.loader)), self.recipe)
+            batch = compose(next(iter(self.loader)), self.synthesis)
         loss = self.accelerator.unwrap_model(self.loss)
         self.loss.train()
         rehearsal: Rehearsal = loss.rehearse(*self._given(batch))
@@ -158,7 +149,9 @@ class _Training:
         self.loader.set_epoch(epoch)
         self.loss.train()
         for index, draws in enumerate(self.loader):
-            batch = compose(draws, self.recipe)
+            for what in draws.damaged:
+                self.damage.meet(what)
+            batch = compose(draws, self.synthesis)
             lr = self._set_lr(epoch + index / len(self.loader))
             losses: StepLosses = self.loss(*self._given(batch), details=True)
             self.accelerator.backward(losses.total)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import tyro
 
+from msloss_sirr.data.config import DataConfig
 from msloss_sirr.errors import InputError
 from msloss_sirr.losses.config import LossConfig
 from msloss_sirr.models.config import RemoverConfig
@@ -19,7 +20,7 @@ PRESETS: dict[str, TrainConfig] = {
     "paper": TrainConfig(
         val=tyro.MISSING,
         out=tyro.MISSING,
-        crop=336,
+        data=DataConfig(crop=336),
         steps=3,
         start_steps=2,
         epochs=100,
@@ -57,13 +58,16 @@ def preset(name: str, *, val: Path, out: Path, **changes: Any) -> TrainConfig:
         name: ``"paper"``, the training of the paper, as it says; or ``"compact"``, for little time and memory.
         val: folder of real pairs that the best checkpoint is chosen by.
         out: folder of the run.
-        **changes: other fields of `TrainConfig`: the folders to train on, and what is to differ.
+        **changes: other fields of `TrainConfig` or of its `DataConfig`: the folders to train on, and what is to differ.
 
     Raises:
         InputError: if there is none of that name.
     """
     if name not in PRESETS:
         raise InputError(f"there is no preset {name!r}; give one of {', '.join(sorted(PRESETS))}")
+    of_data = {field.name for field in dataclasses.fields(DataConfig)}
+    data = {field: changes.pop(field) for field in of_data & changes.keys()}
+    changes["data"] = dataclasses.replace(changes.get("data", PRESETS[name].data), **data)
     return dataclasses.replace(PRESETS[name], val=val, out=out, **changes)
 
 

@@ -1,7 +1,9 @@
 """Small photographs and pairs, made up."""
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from accelerate.state import AcceleratorState
 from PIL import Image
 from torch import Tensor
 
-from msloss_sirr import RemoverConfig, TrainConfig
+from msloss_sirr import DataConfig, RemoverConfig, TrainConfig
 
 
 def smooth(seed: int, height: int = 40, width: int = 56) -> Tensor:
@@ -48,6 +50,11 @@ def pixels_of(path: Path) -> np.ndarray:
         return np.array(image.convert("RGB"))
 
 
+def drawing(config: TrainConfig, **changes: Any) -> TrainConfig:
+    """Return a training that draws from other data."""
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, **changes))
+
+
 @pytest.fixture(autouse=True)
 def fresh_accelerator() -> Iterator[None]:
     """Let every training choose its precision, as one in its own process does."""
@@ -61,9 +68,7 @@ def config(pairs: Path, photos: Path, tmp_path: Path) -> TrainConfig:
     return TrainConfig(
         val=pairs,
         out=tmp_path / "run",
-        pairs=pairs,
-        photos=photos,
-        crop=24,
+        data=DataConfig(pairs=(pairs,), photos=(photos,), crop=24),
         epochs=4,
         epoch_images=12,
         batch=4,

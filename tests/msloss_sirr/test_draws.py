@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -9,15 +10,18 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from msloss_sirr.data.batches import compose
-from msloss_sirr.data.draws import Draw, DrawBatch, Draws, collate
+from msloss_sirr.data.draws import Draw, DrawBatch, Draws, Kind, collate
 from msloss_sirr.data.folders import Pairs, pair_folder, photo_folder
+from msloss_sirr.data.reflections import Reflections
 from msloss_sirr.errors import InputError
+from msloss_sirr.synthesis.making import Synthesis
 from msloss_sirr.synthesis.recipes import Composite, linear
+from msloss_sirr.synthesis.transplant import reflection_of, transplant
 
 
 def same(a: Draw | DrawBatch, b: Draw | DrawBatch) -> bool:
-    known = [(x, y) for x, y in zip(a, b, strict=True) if x is not None]
-    return all(torch.equal(torch.as_tensor(x), torch.as_tensor(y)) for x, y in known)
+    known = [(x, y) for x, y in zip(a[:5], b[:5], strict=True) if x is not None]
+    return all(torch.equal(torch.as_tensor(x), torch.as_tensor(y)) for x, y in known) and a.damaged == b.damaged
 
 
 def draws_of(pairs: Path, photos: Path, **options: object) -> Draws:
@@ -44,12 +48,79 @@ def test_loader_processes_change_nothing(pairs: Path, photos: Path) -> None:
 def test_real_share(pairs: Path, photos: Path) -> None:
     for share in (0.0, 0.4, 1.0):
         draws = draws_of(pairs, photos, real_share=share)
-        real = sum(draws[i].real for i in range(24)) / 24
+        real = sum(draws[i].kind is Kind.REAL for i in range(24)) / 24
         assert real == share if share in (0, 1) else 0.1 < real < 0.7
     only_pairs = Draws(length=5, crop=24, pairs=pair_folder(pairs), real_share=0.0)
-    assert all(only_pairs[i].real for i in range(5))
+    assert all(only_pairs[i].kind is Kind.REAL for i in range(5))
     with pytest.raises(ValueError, match="nothing to draw from"):
         Draws(length=1, crop=8)
+    with pytest.raises(ValueError, match="no reflection to transplant"):
+        Draws(length=1, crop=8, photos=photo_folder(photos), transplant_share=0.1)
+
+
+def test_sets_are_drawn_by_their_weights() -> None:
+    images = [torch.full((3, 20, 20), number, dtype=torch.uint8) for number in range(5)]
+    draws = Draws(length=400, crop=16, pairs=Pairs(images, images), pair_odds=[0.5, 0.5, 3, 0, 0])
+    seen = [int(draws[i].first[0, 0, 0]) for i in range(400)]
+    assert set(seen) == {0, 1, 2}
+    assert 0.68 < seen.count(2) / 400 < 0.82
+
+
+def test_transplants_lay_reflections_of_pairs_on_photos_and_on_pairs(pairs: Path, photos: Path) -> None:
+    draws = draws_of(pairs, photos, real_share=0.2, transplant_share=1.0)
+    kinds = {draws[i].kind for i in range(24)}
+    assert kinds == {Kind.REAL, Kind.TRANSPLANTED}
+    batch = collate([draws[i] for i in range(24)])
+    made = compose(batch, Synthesis())
+    laid = batch.kind == Kind.TRANSPLANTED
+    expected = transplant(batch.first[laid] / 255, batch.second[laid] / 255, batch.seed[laid].tolist())
+    torch.testing.assert_close(made.ambient[laid], expected.ambient)
+    torch.testing.assert_close(made.target.transmission[laid], batch.first[laid] / 255)
+    alone = Draws(length=40, crop=24, pairs=pair_folder(pairs), real_share=0.5, transplant_share=0.1)
+    assert {alone[i].kind for i in range(40)} == {Kind.REAL, Kind.TRANSPLANTED}
+
+
+def test_scenes_of_transplants_are_photos_and_transmissions() -> None:
+    light, dark = (torch.full((3, 30, 30), value, dtype=torch.uint8) for value in (200, 100))
+    draws = Draws(length=60, crop=16, pairs=Pairs([dark], [dark]), photos=[light], real_share=0.0, transplant_share=1.0)
+    draws._reflections._kept[0] = torch.zeros(3, 30, 30, dtype=torch.uint8)  # type: ignore[union-attr]
+    scenes = [int(draws[i].first[0, 0, 0]) for i in range(60)]
+    assert 18 < scenes.count(200) < 42
+    assert scenes.count(200) + scenes.count(100) == 60
+
+
+def test_reflections_are_taken_out_once_and_not_of_what_shows_two_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
+    textures = [torch.rand(3, 128, 128, generator=torch.Generator().manual_seed(i)) for i in range(2)]
+    scene, other = ((image * 255).byte() for image in textures)
+    reflections = Reflections(Pairs([scene, scene], [(scene * 0.8).byte(), other]))
+    calls = Mock(side_effect=reflection_of)
+    monkeypatch.setattr("msloss_sirr.data.reflections.reflection_of", calls)
+    for _ in range(2):
+        assert reflections[0] is not None
+        assert reflections[0].shape == (3, 128, 128)
+        assert reflections[1] is None
+    assert calls.call_count == 1
+    with pytest.raises(InputError, match="hardly any pair shows one scene twice"):
+        Draws(length=1, crop=16, pairs=Pairs([scene], [other]), real_share=0.0, transplant_share=1.0)[0]
+    few = Reflections(Pairs([scene], [scene]), cache_bytes=100)
+    assert few[0] is not None
+    assert not few._kept
+
+
+def test_damaged_files_are_named_and_others_drawn(pairs: Path, photos: Path) -> None:
+    cut = photos / "photo 2.png"
+    cut.write_bytes(cut.read_bytes()[:-200])
+    draws = draws_of(pairs, photos, real_share=0.0)
+    found = [draws[i] for i in range(24)]
+    assert 0 < sum(bool(draw.damaged) for draw in found) < 24
+    assert {what for draw in found for what in draw.damaged} == {collate(found).damaged[0]}
+    assert str(cut) in collate(found).damaged[0]
+    spread = list(DataLoader(draws, 5, collate_fn=collate, num_workers=2))
+    assert all(same(a, b) for a, b in zip(spread, DataLoader(draws, 5, collate_fn=collate), strict=True))
+    for path in photos.iterdir():
+        path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(InputError, match="cannot read"):
+        draws_of(pairs, photos, real_share=0.0)[0]
 
 
 @pytest.mark.parametrize("crop", [16, 64])
@@ -74,9 +145,9 @@ def test_pairs_of_two_sizes_are_refused() -> None:
 def test_composition_keeps_real_pairs_and_makes_the_rest(pairs: Path, photos: Path) -> None:
     draws = draws_of(pairs, photos, real_share=0.5)
     batch = collate([draws[i] for i in range(24)])
-    made = compose(batch, linear)
-    assert 0 < batch.real.sum() < 24
-    real = batch.real
+    made = compose(batch, Synthesis())
+    real = batch.kind == Kind.REAL
+    assert 0 < real.sum() < 24
     assert torch.equal(made.ambient[real], batch.first[real] / 255)
     assert torch.equal(made.target.transmission[real], batch.second[real] / 255)
     assert (made.ambient[~real] != batch.first[~real] / 255).any()
@@ -90,24 +161,25 @@ def test_composition_keeps_real_pairs_and_makes_the_rest(pairs: Path, photos: Pa
 
 def test_composition_does_not_depend_on_the_batch(pairs: Path, photos: Path) -> None:
     draws = draws_of(pairs, photos, real_share=0.5)
-    together = compose(collate([draws[i] for i in range(8)]), linear)
+    together = compose(collate([draws[i] for i in range(8)]), Synthesis())
     for i in range(8):
-        alone = compose(collate([draws[i]]), linear)
+        alone = compose(collate([draws[i]]), Synthesis())
         torch.testing.assert_close(alone.ambient[0], together.ambient[i], atol=1e-6, rtol=0)
 
 
 def test_what_a_recipe_rejects_stays_without_a_reflection(pairs: Path, photos: Path) -> None:
     def rejecting(scene: Tensor, mirrored: Tensor, seeds: Sequence[int]) -> Composite:
         made = linear(scene, mirrored, seeds)
-        return made._replace(kept=torch.arange(len(scene)) % 2 == 0)
+        return made._replace(kept=torch.tensor([seed % 2 == 0 for seed in seeds]))
 
     batch = collate([draws_of(pairs, photos, real_share=0.3)[i] for i in range(24)])
-    made, usual = compose(batch, rejecting), compose(batch, linear)
-    plain = ~batch.real & (torch.arange(24) % 2 == 1)
+    made, usual = compose(batch, Synthesis(rejecting)), compose(batch, Synthesis())
+    real = batch.kind == Kind.REAL
+    plain = ~real & (batch.seed % 2 == 1)
     assert 3 < plain.sum() < 21
     for image in (made.ambient, made.target.transmission):
         assert torch.equal(image[plain], batch.first[plain] / 255)
     assert not made.target.reflection[plain].any()
-    kept = batch.real | (torch.arange(24) % 2 == 0)
+    kept = real | (batch.seed % 2 == 0)
     assert torch.equal(made.ambient[kept], usual.ambient[kept])
     assert torch.equal(made.target.reflection[kept], usual.target.reflection[kept])

@@ -60,8 +60,25 @@ def test_colour_profile_is_kept_only_for_rgb(tmp_path: Path) -> None:
         assert (read_photo(tmp_path / "a.png").icc_profile == profile) is kept
 
 
-def test_more_than_eight_bits_are_refused(tmp_path: Path) -> None:
-    raw = array.astype(">u2").tobytes()
+def test_sixteen_bits_are_scaled_to_eight(tmp_path: Path) -> None:
+    deep = np.random.default_rng(1).integers(0, 2**16, (5, 8), dtype=np.uint16)
+    deep[0, :2] = 0, 2**16 - 1
+    expected = np.round(deep / 257).astype(np.uint8)
+    for name in ("a.png", "a.tif"):
+        Image.fromarray(deep).save(tmp_path / name)
+        pixels = read_pixels(tmp_path / name).numpy()
+        assert (pixels == expected).all()
+        with pytest.raises(InputError, match="more than 8 bits a channel"):
+            read_photo(tmp_path / name)
+    Image.fromarray(deep.astype(np.float32)).save(tmp_path / "float.tif")
+    Image.fromarray(deep.astype(np.int32) * 2).save(tmp_path / "wide.tif")
+    for name in ("float.tif", "wide.tif"):
+        with pytest.raises(InputError, match="more than 16 bits a channel"):
+            read_pixels(tmp_path / name)
+
+
+def test_sixteen_bits_in_colour_are_scaled_and_refused_as_a_photograph(tmp_path: Path) -> None:
+    raw = (array.astype("u2") * 256 + 7).astype(">u2").tobytes()
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -71,7 +88,8 @@ def test_more_than_eight_bits_are_refused(tmp_path: Path) -> None:
     body = chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     (tmp_path / "deep.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + body)
     with pytest.raises(InputError, match="more than 8 bits a channel"):
-        read_pixels(tmp_path / "deep.png")
+        read_photo(tmp_path / "deep.png")
+    assert np.array_equal(read_pixels(tmp_path / "deep.png").permute(1, 2, 0).numpy(), array)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK"])
@@ -88,13 +106,13 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "text.jpg").write_text("not an image")
     (tmp_path / "empty.png").touch()
-    Image.fromarray(np.zeros((4, 4), dtype=np.uint16)).save(tmp_path / "deep.png")
+    Image.fromarray(np.zeros((4, 4), dtype=np.float32)).save(tmp_path / "deep.tif")
     (tmp_path / "folder.png").mkdir()
     reasons = {
         "cut.jpg": "truncated",
         "text.jpg": "no image file",
         "empty.png": "no image file",
-        "deep.png": "8 bits a channel",
+        "deep.tif": "16 bits a channel",
         "folder.png": "cannot read",
         "none.png": "does not exist",
     }

@@ -364,7 +364,7 @@ def test_the_paper_preset_is_section_four_of_the_paper(tmp_path: Path) -> None:
     config = preset("paper", val=tmp_path, out=tmp_path / "run", photos=tmp_path)
     told = dataclasses.asdict(config)
     assert (told["batch"], told["epochs"], told["lr"]) == (1, 100, 1e-4)
-    assert (told["steps"], config.first_steps, told["crop"], told["precision"]) == (3, 2, 336, "float32")
+    assert (told["steps"], config.first_steps, told["data"]["crop"], told["precision"]) == (3, 2, 336, "float32")
     assert told["model"] == {
         "architecture": "unet",
         "networks": "both",

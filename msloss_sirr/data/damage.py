@@ -1,0 +1,37 @@
+"""Damaged files among the training images."""
+
+from collections.abc import Callable
+
+from msloss_sirr.errors import InputError
+
+
+class Damage:
+    """The damaged files met so far: each is named once, and more than a stated number are not borne.
+
+    Args:
+        budget: how many.
+        say: called with a line for each; ``None`` says nothing.
+    """
+
+    def __init__(self, budget: int, say: Callable[[str], None] | None = None) -> None:
+        self._budget = budget
+        self._say = say
+        self._met: set[str] = set()
+
+    def meet(self, what: str) -> None:
+        """Count a damaged file.
+
+        Args:
+            what: is wrong with which.
+
+        Raises:
+            InputError: if it is one too many.
+        """
+        if what in self._met:
+            return
+        self._met.add(what)
+        if len(self._met) > self._budget:
+            borne = f"; more damaged files than the {self._budget} to be left out" if self._budget else ""
+            raise InputError(what + borne)
+        if self._say is not None:
+            self._say(f"left out: {what}")

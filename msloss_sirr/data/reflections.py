@@ -1,0 +1,40 @@
+"""The reflections of real pairs, to be laid on other pictures."""
+
+from torch import Tensor
+
+from msloss_sirr.data.folders import Pairs
+from msloss_sirr.images.reading import to_bytes, to_float
+from msloss_sirr.images.registration import DOUBTFUL, register
+from msloss_sirr.synthesis.transplant import reflection_of
+
+
+class Reflections:
+    """What `reflection_of` finds in each of several pairs, computed when first asked for.
+
+    Args:
+        pairs: ambient and transmission images.
+        cache_bytes: reflections are kept until they fill this many bytes; those that follow are computed anew each
+            time.
+    """
+
+    def __init__(self, pairs: Pairs, cache_bytes: int = 2**30) -> None:
+        self._pairs = pairs
+        self._room = cache_bytes
+        self._kept: dict[int, Tensor | None] = {}
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __getitem__(self, index: int) -> Tensor | None:
+        """Return the reflection of a pair, ``(3, H, W)`` uint8; ``None`` if its images hardly show one scene."""
+        if index in self._kept:
+            return self._kept[index]
+        pair = self._pairs[index]
+        ambient, transmission = to_float(pair.ambient[None]), to_float(pair.transmission[None])
+        doubtful = bool(register(ambient, transmission).likeness < DOUBTFUL)
+        found = None if doubtful else to_bytes(reflection_of(ambient, transmission)[0])
+        needed = 0 if found is None else found.nbytes
+        if needed <= self._room:
+            self._room -= needed
+            self._kept[index] = found
+        return found

@@ -1,0 +1,87 @@
+"""The draws that a configuration asks for."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from msloss_sirr.data.config import DataConfig
+from msloss_sirr.data.damage import Damage
+from msloss_sirr.data.draws import Draws
+from msloss_sirr.data.folders import Images, check_pair, depth_paths, find_pairs, pairs_of
+from msloss_sirr.errors import InputError
+from msloss_sirr.images.listing import find_images
+from msloss_sirr.images.reading import read_depth, read_size
+
+_T = TypeVar("_T")
+
+
+def build_draws(
+    config: DataConfig,
+    *,
+    length: int,
+    seed: int,
+    depth: bool = False,
+    damage: Damage | None = None,
+) -> Draws:
+    """Return the draws that a configuration asks for.
+
+    The header of every file is read; what cannot be is named and left out, as many times as the configuration bears.
+
+    Args:
+        config: which pairs and photos, and how often each.
+        length: draws in an epoch.
+        seed: any integer.
+        depth: whether to look for depth images beside the pairs and photos.
+        damage: told of every file that is left out; ``None`` bears as many as the configuration does, and says nothing.
+
+    Raises:
+        InputError: if a folder cannot be used, too many files are damaged, or there is nothing to draw from.
+    """
+    if not config.pairs and not config.photos:
+        raise InputError("nothing to train on; give --pairs, --photos or both")
+    damage = damage or Damage(config.damaged)
+    sets = [_sound(find_pairs(Path(folder), depth=depth), check_pair, damage) for folder in config.pairs]
+    photos = _sound([path for folder in config.photos for path in find_images(folder)], read_size, damage)
+    for folder, found in zip(config.pairs, sets, strict=True):
+        if not found:
+            raise InputError(f"{folder} holds no pair that can be read")
+    if config.photos and not photos:
+        raise InputError(f"{', '.join(map(str, config.photos))}: no photo can be read")
+    return Draws(
+        length=length,
+        crop=config.crop,
+        pairs=pairs_of([pair for found in sets for pair in found]) if sets else None,
+        photos=Images(photos) if photos else None,
+        real_share=config.real_share,
+        transplant_share=config.synthesis.transplant_share,
+        pair_odds=_odds(config.pair_weights, sets) if config.pair_weights else None,
+        seed=seed,
+        photo_depths=Images(_depths_of(photos), read=read_depth) if depth and photos else None,
+    )
+
+
+def _sound(found: Sequence[_T], check: Callable[[_T], object], damage: Damage) -> list[_T]:
+    """Return those that pass a check; the others are damaged."""
+    sound = []
+    for each in found:
+        try:
+            check(each)
+        except InputError as error:
+            damage.meet(str(error))
+        else:
+            sound.append(each)
+    return sound
+
+
+def _odds(weights: Sequence[float], sets: Sequence[Sequence[object]]) -> list[float]:
+    """Return how often each pair is drawn: its set's weight, shared among the pairs of the set."""
+    return [weight / len(found) for weight, found in zip(weights, sets, strict=True) for _ in found]
+
+
+def _depths_of(photos: Sequence[Path]) -> list[Path]:
+    """Return the depth images of photos, which lie beside them, each folder's in ``depth``."""
+    found: dict[Path, Path] = {}
+    for folder in dict.fromkeys(path.parent for path in photos):
+        here = [path for path in photos if path.parent == folder]
+        found.update(zip(here, depth_paths(folder / "depth", here), strict=True))
+    return [found[path] for path in photos]

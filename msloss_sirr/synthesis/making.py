@@ -1,0 +1,26 @@
+"""The recipes that a configuration asks for."""
+
+from functools import partial
+from typing import NamedTuple
+
+from msloss_sirr.synthesis.config import SynthesisConfig
+from msloss_sirr.synthesis.glass import through
+from msloss_sirr.synthesis.mixture import mixture
+from msloss_sirr.synthesis.recipes import RECIPES, Recipe, linear
+from msloss_sirr.synthesis.transplant import transplant
+
+
+class Synthesis(NamedTuple):
+    """How photographs taken through glass are made of others."""
+
+    reflect: Recipe = linear
+    """Of two photographs: one reflected in front of the other."""
+    transplant: Recipe = transplant
+    """Of a photograph and the reflection of a real pair."""
+
+
+def build_synthesis(config: SynthesisConfig) -> Synthesis:
+    """Return the recipes of a configuration."""
+    sharp = {name: partial(recipe, sharp=config.sharp) for name, recipe in RECIPES.items()}
+    reflect = mixture(sharp, config.odds) if any(config.odds.values()) else linear
+    return Synthesis(through(config.glass, reflect), through(config.glass, transplant))

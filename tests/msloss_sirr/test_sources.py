@@ -1,0 +1,127 @@
+"""From a configuration to draws: several sets, weights, recipes, and damaged files within their budget."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from msloss_sirr import DataConfig, GlassConfig, InputError, SynthesisConfig, TrainConfig, train
+from msloss_sirr.data.damage import Damage
+from msloss_sirr.data.draws import Kind
+from msloss_sirr.data.sources import build_draws
+from msloss_sirr.synthesis.making import build_synthesis
+from msloss_sirr.synthesis.recipes import RECIPES
+
+from .conftest import drawing, save, smooth
+
+
+@pytest.fixture
+def others(tmp_path: Path) -> Path:
+    """A second folder of two pairs, white."""
+    for layer in ("ambient", "transmission"):
+        for name in ("x", "y"):
+            save(tmp_path / "others" / layer / f"{name}.png", torch.ones(3, 30, 30))
+    return tmp_path / "others"
+
+
+def whites(config: DataConfig) -> float:
+    draws = build_draws(config, length=200, seed=0)
+    return sum(int(draws[i].first.min()) == 255 for i in range(200)) / 200
+
+
+def test_pairs_of_several_folders_are_drawn_alike_or_by_weight(pairs: Path, others: Path) -> None:
+    both = DataConfig(pairs=(pairs, others), crop=16)
+    assert 0.24 < whites(both) < 0.43  # two of six
+    assert 0.7 < whites(dataclasses.replace(both, pair_weights=(1, 4))) < 0.9
+    assert whites(dataclasses.replace(both, pair_weights=(1, 0))) == 0
+
+
+def test_one_folder_stands_for_itself(pairs: Path, photos: Path) -> None:
+    config = DataConfig(pairs=pairs, photos=photos, crop=16)  # type: ignore[arg-type]
+    assert config.pairs == (str(pairs),)
+    assert config.photos == (photos,)
+
+
+def test_transplants_are_drawn_by_their_odds(pairs: Path, photos: Path) -> None:
+    synthesis = SynthesisConfig(linear=1, clip=1, transplant=2)
+    config = DataConfig(pairs=(pairs,), photos=(photos,), crop=16, real_share=0.0, synthesis=synthesis)
+    draws = build_draws(config, length=200, seed=0)
+    assert 0.4 < sum(draws[i].kind is Kind.TRANSPLANTED for i in range(200)) / 200 < 0.6
+
+
+def test_synthesis_is_what_is_asked_for() -> None:
+    scene, mirrored, seeds = smooth(1).expand(8, -1, -1, -1), smooth(2).expand(8, -1, -1, -1), range(8)
+    for name, recipe in RECIPES.items():
+        only = build_synthesis(SynthesisConfig(**{"linear": 0.0, name: 1.0}, sharp=1.0))
+        expected = recipe(scene, mirrored, seeds, sharp=1.0).ambient
+        torch.testing.assert_close(only.reflect(scene, mirrored, seeds).ambient, expected)
+    tinted = build_synthesis(SynthesisConfig(transplant=1.0, glass=GlassConfig(tint=1.0)))
+    for recipe in tinted:
+        assert (recipe(scene, mirrored * 0, seeds).layers.transmission < scene - 1e-3).any()
+
+
+def test_damaged_files_are_left_out_within_the_budget(pairs: Path, photos: Path) -> None:
+    (photos / "no image.png").write_text("text")
+    cut = photos / "photo 1.png"
+    cut.write_bytes(cut.read_bytes()[:-200])
+    with pytest.raises(InputError, match=r"no image.png: it is no image file$"):
+        build_draws(DataConfig(photos=(photos,)), length=4, seed=0)
+    said: list[str] = []
+    damage = Damage(2, said.append)
+    draws = build_draws(DataConfig(photos=(photos,), crop=16), length=60, seed=0, damage=damage)
+    assert [line.startswith("left out: ") and "no image.png" in line for line in said] == [True]
+    for i in range(60):
+        for what in draws[i].damaged:
+            damage.meet(what)
+    assert len(said) == 2
+    assert str(cut) in said[1]
+    with pytest.raises(InputError, match="third; more damaged files than the 2 to be left out"):
+        damage.meet("third")
+
+
+def test_training_names_damaged_files_and_goes_on_or_ends(
+    config: TrainConfig, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cut = photos / "photo 1.png"
+    cut.write_bytes(cut.read_bytes()[:-200])
+    config = drawing(dataclasses.replace(config, epochs=2), real_share=0.0)
+    with pytest.raises(InputError, match=r"cannot read .*photo 1.png"):
+        train(config)
+    train(drawing(dataclasses.replace(config, out=tmp_path / "borne"), damaged=1))
+    assert capsys.readouterr().err.count(f"left out: cannot read {cut}") == 1
+
+
+def test_sets_without_anything_to_read_are_named(pairs: Path, photos: Path) -> None:
+    for path in (*photos.iterdir(), *(pairs / "ambient").iterdir()):
+        path.write_text("text")
+    with pytest.raises(InputError, match="pairs holds no pair that can be read"):
+        build_draws(DataConfig(pairs=(pairs,), damaged=100), length=4, seed=0)
+    with pytest.raises(InputError, match="photos: no photo can be read"):
+        build_draws(DataConfig(photos=(photos,), damaged=100), length=4, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"crop": 8}, "crop is 8; give 16 or more"),
+        ({"real_share": 1.5}, "real_share is 1.5; give a number from 0 to 1"),
+        ({"damaged": -1}, "damaged is -1"),
+        ({"pair_weights": (1.0,)}, "give a number for each of the 0 sets"),
+        ({"pairs": ("a",), "pair_weights": (-1.0,)}, "give a number for each of the 1 sets"),
+        ({"pairs": ("a",), "pair_weights": (0.0,)}, "give one of them a positive number"),
+        ({"synthesis": SynthesisConfig(transplant=1.0)}, "takes reflections out of real pairs; give --pairs"),
+    ],
+)
+def test_data_is_checked(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        DataConfig(**change)
+
+
+def test_synthesis_is_checked() -> None:
+    for change in ({"linear": 0.0}, {"clip": -1.0}, {"screen": float("inf")}):
+        with pytest.raises(InputError, match="give one or more of them a positive number"):
+            SynthesisConfig(**change)
+    with pytest.raises(InputError, match=r"sharp is 2.0; give a probability"):
+        SynthesisConfig(sharp=2.0)
