@@ -1,0 +1,64 @@
+"""The files below a folder, however its links are laid."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """What a folder holds: a file, or a link that leads nowhere."""
+
+    path: Path
+    """Below the folder given, as it is named there."""
+    broken: str = ""
+    """Why a link is not followed; empty for files."""
+
+
+def walk(folder: Path, *, deep: bool, root: Path) -> Iterator[Entry]:
+    """Yield the files of a folder by name, without hidden ones; nothing if there is no such folder.
+
+    Links are followed unless they lead in circles, nowhere, or out of ``root``: such links are yielded as broken.
+
+    Args:
+        folder: what to look through, at or below ``root``.
+        deep: whether to look into the folders in it, too.
+        root: what no link may leave.
+    """
+    home = root.resolve()
+    reason = _broken(folder, home, ())
+    if reason:
+        yield Entry(folder, reason)
+    elif folder.is_dir():
+        yield from _walk(folder, home, (folder.resolve(),), deep=deep)
+
+
+def _walk(folder: Path, home: Path, above: tuple[Path, ...], *, deep: bool) -> Iterator[Entry]:
+    for name in sorted(os.listdir(folder)):  # noqa: PTH208 - names that are no text must not end the walk
+        path = folder / name
+        if name.startswith("."):
+            continue
+        reason = _broken(path, home, above)
+        if reason:
+            yield Entry(path, reason)
+        elif path.is_dir():
+            if deep:
+                yield from _walk(path, home, (*above, path.resolve()), deep=True)
+        elif stat.S_ISREG(path.stat().st_mode):  # no pipe, no device: reading one may never end
+            yield Entry(path)
+
+
+def _broken(path: Path, home: Path, above: tuple[Path, ...]) -> str:
+    """Return why a path cannot be followed, or nothing."""
+    try:
+        target = path.resolve(strict=True)
+    except (OSError, RuntimeError) as error:  # RuntimeError: how Python before 3.13 says that links go in circles
+        if not path.is_symlink():
+            return "" if isinstance(error, FileNotFoundError) else "it cannot be opened"
+        return "it leads nowhere" if isinstance(error, FileNotFoundError) else "it leads in a circle"
+    if target in above:
+        return "it leads in a circle"
+    if target != home and home not in target.parents:
+        return f"it leads out of {home}"
+    return ""

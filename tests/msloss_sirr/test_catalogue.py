@@ -1,0 +1,233 @@
+"""The catalogue: every layout that it names is found, and nothing that is not there."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from msloss_sirr.catalogue.description import Arrangement, Description, Part
+from msloss_sirr.catalogue.layout import Item, list_set, open_set, open_source, parse_source
+from msloss_sirr.catalogue.sets import SETS
+from msloss_sirr.catalogue.telling import tell, tell_all
+from msloss_sirr.catalogue.templates import fill_of, folder_of
+from msloss_sirr.catalogue.walking import walk
+from msloss_sirr.errors import InputError
+
+from .conftest import save, smooth
+
+
+def touch(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path
+
+
+def layouts() -> Iterator[tuple[Description, Part, Arrangement, str]]:
+    for description in SETS.values():
+        for part in description.parts:
+            for arrangement in part.arrangements:
+                for base in arrangement.bases:
+                    yield description, part, arrangement, base
+
+
+def fill(template: str, name: str) -> str:
+    return template.format(name=name, tail="-7", dir=f"of {name}/deep")
+
+
+@pytest.mark.parametrize(("description", "part", "arrangement", "base"), list(layouts()))
+def test_every_layout_in_the_table_is_found(
+    description: Description, part: Part, arrangement: Arrangement, base: str, tmp_path: Path
+) -> None:
+    names = sorted(part.names or ())[:3] or ["1", "é à", "x-y z.1"]
+    for name in names:
+        for layer, template in arrangement.layers.items():
+            touch(tmp_path / base / f"{fill(template, name)}.{'png' if layer == 'ambient' else 'JPG'}")
+        touch(tmp_path / base / f".{name}.png")
+    listing = list_set(description.name, tmp_path, split=part.split)
+    assert listing.found[part.subset, part.split] == len(names)
+    items = [item for item in listing.items if (item.subset, item.split) == (part.subset, part.split)]
+    assert len({item.name for item in items}) == len(names)
+    assert not listing.partial
+    for item in items:
+        assert item.files.keys() == arrangement.layers.keys()
+        assert len({fill_of(arrangement.layers[n], relative(p, tmp_path / base)) for n, p in item.files.items()}) == 1
+
+
+def relative(path: Path, base: Path) -> str:
+    return path.relative_to(base).with_suffix("").as_posix()
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_descriptions_are_whole(name: str) -> None:
+    description = SETS[name]
+    assert all((description.title, description.what, description.citation, description.licence, description.obtain))
+    for part in description.parts:
+        for arrangement in part.arrangements:
+            assert set(description.required) <= arrangement.layers.keys()
+            for template in arrangement.layers.values():
+                assert template.startswith(folder_of(template)[0])
+    assert description.citation in "\n".join(tell(description))
+    assert f"{name}: {description.title}" in tell_all()
+
+
+def test_a_part_alone_may_be_directly_in_the_folder(tmp_path: Path) -> None:
+    for layer in ("blended", "transmission_layer"):
+        touch(tmp_path / layer / "1.jpg")
+    (item,) = open_set("nature", tmp_path, split="test")
+    assert (item.name, item.split) == ("1", "test")
+    with pytest.raises(InputError, match=r"holds nothing of nature where it is looked for"):
+        open_set("nature", tmp_path)
+
+
+def test_versions_are_told_apart_by_their_numbers(tmp_path: Path) -> None:
+    def grow(number: int) -> None:
+        for i in range(number):
+            for layer in ("blended", "transmission_layer"):
+                touch(tmp_path / "SIR2" / "WildSceneDataset" / layer / f"{i}.jpg")
+
+    grow(54)
+    assert {item.subset for item in open_set("sir2", tmp_path)} == {"wild"}
+    with pytest.raises(InputError, match="has 54 items, which is not wild55 of sir2"):
+        open_set("sir2", tmp_path, subset="wild55")
+    grow(55)
+    assert {item.subset for item in open_set("sir2", tmp_path, subset="wild55")} == {"wild55"}
+    assert len(open_set("sir2", tmp_path, subset="wild")) == 55
+    with pytest.raises(InputError, match="which is not wild101"):
+        open_set("sir2", tmp_path, subset="wild101")
+    grow(101)
+    assert {item.subset for item in open_set("sir2", tmp_path)} == {"wild101"}
+
+
+def test_the_test_pairs_of_zhang_are_told_apart_by_name(tmp_path: Path) -> None:
+    for i in range(1, 31):
+        for layer in ("blended", "transmission_layer"):
+            touch(tmp_path / layer / f"{i}.jpg")
+    tested = {item.name for item in open_set("real", tmp_path, split="test")}
+    assert tested == {"3", "4", "9", "12", "15", "22", "23", "25", "29"}
+    trained = {item.name for item in open_set("real", tmp_path, split="train")}
+    assert trained == {str(i) for i in range(1, 31)} - tested
+
+
+def test_what_is_not_whole_is_named(tmp_path: Path) -> None:
+    touch(tmp_path / "ambient" / "a.png")
+    for layer in ("ambient", "transmission"):
+        touch(tmp_path / layer / "b.png")
+    listing = list_set("pairs", tmp_path)
+    assert [item.name for item in listing.items] == ["b"]
+    assert [item.name for item in listing.partial] == ["a"]
+    with pytest.raises(InputError, match=r"a \(ambient only\); msloss-sirr data check pairs names all"):
+        open_set("pairs", tmp_path)
+    touch(tmp_path / "transmission" / "a.png")
+    assert len(open_set("pairs", tmp_path)) == 2
+    touch(tmp_path / "transmission" / "a.JPG")
+    with pytest.raises(InputError, match=r"a\.\w+ and a\.\w+ have the same name"):
+        open_set("pairs", tmp_path)
+
+
+def test_what_is_not_there_is_named(tmp_path: Path) -> None:
+    for words, message in (
+        ({"name": "sir3"}, "there is no set 'sir3'; give one of sir2, nature"),
+        ({"name": "sir2", "subset": "tame"}, "sir2 has no subset or split 'tame'; subsets: postcard, object, wild, "),
+        ({"name": "sir2", "split": "train"}, "sir2 has no subset or split 'train'"),
+        ({"name": "sir2", "folder": tmp_path / "none"}, "none does not exist; give the folder of a copy of sir2"),
+        ({"name": "csv", "folder": tmp_path}, "is no file; give a CSV file"),
+    ):
+        with pytest.raises(InputError, match=message):
+            open_set(**{"folder": tmp_path, **words})  # type: ignore[arg-type]
+
+
+def test_sources_are_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "a=b").mkdir(parents=True)
+    (tmp_path / "nature=x").mkdir()
+    for text, name, folder, subset, split in (
+        ("d", "pairs", "d", "", ""),
+        ("runs/a=b", "pairs", "runs/a=b", "", ""),
+        ("nature=x", "pairs", "nature=x", "", ""),
+        ("nature=y=z", "nature", "y=z", "", ""),
+        ("sir2/wild55=d", "sir2", "d", "wild55", ""),
+        ("sir2/wild/test=d", "sir2", "d", "wild", "test"),
+        ("nature/train=d", "nature", "d", "", "train"),
+    ):
+        source = parse_source(text)
+        assert (source.name, source.folder, source.subset, source.split) == (name, Path(folder), subset, split)
+    for text, message in (
+        ("natura=d", "there is no set 'natura'"),
+        ("nature=", "names no folder"),
+        ("nature/test/train=d", "has no subset or split 'train'"),
+        ("sir2/=d", "has no subset or split ''"),
+    ):
+        with pytest.raises(InputError, match=message):
+            parse_source(text)
+    for layer in ("ambient", "transmission"):
+        touch(tmp_path / "runs" / "a=b" / "val" / layer / "é ü.png")
+    expected = {layer: Path(f"runs/a=b/val/{layer}/é ü.png") for layer in ("ambient", "transmission")}
+    assert open_source("runs/a=b") == [Item("é ü", "", "val", expected)]
+
+
+def test_links_are_followed_only_within_the_folder(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    inside = touch(root / "a" / "1.png")
+    outside = touch(tmp_path / "other" / "2.png")
+    os.symlink(root / "a", root / "b")
+    os.symlink(inside, root / "link.png")
+    for path, target in (("a/up", root), ("me", root / "me"), ("out", outside.parent), ("gone", root / "nothing")):
+        os.symlink(target, root / path)
+    os.mkfifo(root / "pipe.png")
+    touch(root / ".hidden" / "3.png")
+    found = {entry.path.relative_to(root).as_posix(): entry.broken for entry in walk(root, deep=True, root=root)}
+    assert {path for path, broken in found.items() if not broken} == {"a/1.png", "b/1.png", "link.png"}
+    reasons = {path: broken for path, broken in found.items() if broken}
+    assert reasons.keys() == {"a/up", "b/up", "me", "out", "gone"}
+    assert reasons["a/up"] == reasons["me"] == "it leads in a circle"
+    assert reasons["gone"] == "it leads nowhere"
+    assert reasons["out"] == f"it leads out of {root.resolve()}"
+    assert list(walk(root / "none", deep=True, root=root)) == []
+    linked = tmp_path / "linked"
+    os.symlink(root, linked)
+    assert [e.path.name for e in walk(linked, deep=False, root=linked) if not e.broken] == ["link.png"]
+
+
+def test_layer_folders_may_be_links_within(tmp_path: Path) -> None:
+    touch(tmp_path / "clean" / "1.png")
+    touch(tmp_path / "ambient" / "1.png")
+    os.symlink("clean", tmp_path / "transmission")
+    assert len(open_set("pairs", tmp_path)) == 1
+    (tmp_path / "transmission").unlink()
+    os.symlink("transmission", tmp_path / "transmission")
+    assert list_set("pairs", tmp_path).broken == {tmp_path / "transmission": "it leads in a circle"}
+
+
+def test_lists_in_csv_files(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(
+        "transmission,ambient,split,name\nt/1.png,i/1.png,train,one\nt/2.png,/i/2.png,,\n", encoding="utf-8-sig"
+    )
+    one, two = open_set("csv", path)
+    assert one == Item("one", "", "train", {"ambient": tmp_path / "i/1.png", "transmission": tmp_path / "t/1.png"})
+    assert (two.name, two.split, two.files["ambient"]) == ("2", "", Path("/i/2.png"))
+    assert open_set("csv", path, split="train") == [one]
+    for text, message in (
+        ("ambient,transmission\n", "lists nothing; give a line for each pair"),
+        ("a,b\n1.png,2.png\n", "line 2: no ambient; name columns ambient and transmission"),
+        ("ambient,transmission\n1.png,2.png\nx/1.png,2.png\n", "line 3: a second item called 1"),
+        ("ambient,transmission,split\n1.png,2.png,exam\n", "line 2: csv has no subset or split 'exam'"),
+        ("ambient,transmission\n1.png,2.txt\n", "line 2: the transmission .*2.txt is not named as an image"),
+        ("ambient,transmission,name\n1.png,2.png,../x\n", "line 2: the name ..-x begins with a dot"),
+    ):
+        path.write_text(text)
+        with pytest.raises(InputError, match=message):
+            open_set("csv", path)
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="is no CSV file"):
+        open_set("csv", path)
+
+
+def test_reflections_and_depth_are_optional(tmp_path: Path) -> None:
+    for layer in ("ambient", "transmission", "reflection", "depth"):
+        for i in range(2 if layer in ("ambient", "transmission") else 1):
+            save(tmp_path / layer / f"{i}.png", smooth(i))
+    first, second = open_set("pairs", tmp_path)
+    assert first.files.keys() == {"ambient", "transmission", "reflection", "depth"}
+    assert second.files.keys() == {"ambient", "transmission"}
