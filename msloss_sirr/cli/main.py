@@ -1,16 +1,24 @@
 """From the words of the command line to the command."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import tyro
 
+from msloss_sirr.catalogue.config import CheckConfig, ListConfig
 from msloss_sirr.cli.commands import run_remove, run_train
+from msloss_sirr.cli.data import run_check, run_list
 from msloss_sirr.cli.failing import one_line_errors
 from msloss_sirr.photo.config import RemoveConfig
 from msloss_sirr.training.config import TrainConfig
 from msloss_sirr.training.presets import TrainOptions, defaults
+
+_RUN: dict[type, Callable[[Any], None]] = {
+    RemoveConfig: run_remove,
+    ListConfig: run_list,
+    CheckConfig: run_check,
+}
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -23,8 +31,14 @@ def main(words: Sequence[str] | None = None) -> None:
         words = sys.argv[1:] if words is None else words
         train: Any = Annotated[TrainOptions, tyro.conf.subcommand("train", default=defaults(words))]
         remove: Any = Annotated[RemoveConfig, tyro.conf.subcommand("remove")]
-        command: Any = tyro.cli(train | remove, prog="msloss-sirr", args=words)
+        listing: Any = Annotated[ListConfig, tyro.conf.subcommand("list")]
+        check: Any = Annotated[CheckConfig, tyro.conf.subcommand("check")]
+        data: Any = Annotated[
+            listing | check,
+            tyro.conf.subcommand("data", description="Data sets: which there are, and what is wrong with a copy."),
+        ]
+        command: Any = tyro.cli(train | remove | data, prog="msloss-sirr", args=words)
         if isinstance(command, TrainConfig):
             run_train(command)
         else:
-            run_remove(command)
+            _RUN[type(command)](command)

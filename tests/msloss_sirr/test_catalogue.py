@@ -12,6 +12,7 @@ from msloss_sirr.catalogue.sets import SETS
 from msloss_sirr.catalogue.telling import tell, tell_all
 from msloss_sirr.catalogue.templates import fill_of, folder_of
 from msloss_sirr.catalogue.walking import walk
+from msloss_sirr.cli import main
 from msloss_sirr.errors import InputError
 
 from .conftest import save, smooth
@@ -170,10 +171,10 @@ def test_links_are_followed_only_within_the_folder(tmp_path: Path) -> None:
     root = tmp_path / "root"
     inside = touch(root / "a" / "1.png")
     outside = touch(tmp_path / "other" / "2.png")
-    os.symlink(root / "a", root / "b")
-    os.symlink(inside, root / "link.png")
+    (root / "b").symlink_to(root / "a")
+    (root / "link.png").symlink_to(inside)
     for path, target in (("a/up", root), ("me", root / "me"), ("out", outside.parent), ("gone", root / "nothing")):
-        os.symlink(target, root / path)
+        (root / path).symlink_to(target)
     os.mkfifo(root / "pipe.png")
     touch(root / ".hidden" / "3.png")
     found = {entry.path.relative_to(root).as_posix(): entry.broken for entry in walk(root, deep=True, root=root)}
@@ -185,17 +186,17 @@ def test_links_are_followed_only_within_the_folder(tmp_path: Path) -> None:
     assert reasons["out"] == f"it leads out of {root.resolve()}"
     assert list(walk(root / "none", deep=True, root=root)) == []
     linked = tmp_path / "linked"
-    os.symlink(root, linked)
+    linked.symlink_to(root)
     assert [e.path.name for e in walk(linked, deep=False, root=linked) if not e.broken] == ["link.png"]
 
 
 def test_layer_folders_may_be_links_within(tmp_path: Path) -> None:
     touch(tmp_path / "clean" / "1.png")
     touch(tmp_path / "ambient" / "1.png")
-    os.symlink("clean", tmp_path / "transmission")
+    (tmp_path / "transmission").symlink_to("clean")
     assert len(open_set("pairs", tmp_path)) == 1
     (tmp_path / "transmission").unlink()
-    os.symlink("transmission", tmp_path / "transmission")
+    (tmp_path / "transmission").symlink_to("transmission")
     assert list_set("pairs", tmp_path).broken == {tmp_path / "transmission": "it leads in a circle"}
 
 
@@ -231,3 +232,19 @@ def test_reflections_and_depth_are_optional(tmp_path: Path) -> None:
     first, second = open_set("pairs", tmp_path)
     assert first.files.keys() == {"ambient", "transmission", "reflection", "depth"}
     assert second.files.keys() == {"ambient", "transmission"}
+
+
+def test_list_tells_of_all_sets_and_of_one(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["data", "list"])
+    told = capsys.readouterr().out
+    for each in SETS.values():
+        assert each.title in told
+        assert each.licence in told
+        assert each.obtain in told
+    main(["data", "list", "sir2"])
+    told = capsys.readouterr().out
+    assert "ICCV 2017" in told
+    assert "55 (wild55) or 101 (wild101) items" in told
+    with pytest.raises(SystemExit):
+        main(["data", "list", "sir3"])
+    assert "there is no set 'sir3'" in capsys.readouterr().err

@@ -1,0 +1,45 @@
+"""What the commands on data sets do; everything heavy is imported only when one runs."""
+
+import sys
+from collections.abc import Iterable
+
+from msloss_sirr.catalogue.config import CheckConfig, ListConfig
+from msloss_sirr.errors import InputError
+
+
+def run_list(config: ListConfig) -> None:
+    """Tell what sets there are, or all about one."""
+    from msloss_sirr.catalogue.sets import describe
+    from msloss_sirr.catalogue.telling import tell, tell_all
+
+    _say(tell(describe(config.name)) if config.name else tell_all())
+
+
+def run_check(config: CheckConfig) -> None:
+    """Report what is wrong with a copy of a set; exit with status 1 if there are errors."""
+    from msloss_sirr.catalogue.doctor import examine
+    from msloss_sirr.catalogue.layout import list_set, open_source
+    from msloss_sirr.catalogue.report import check_free, report, write_json
+    from msloss_sirr.cli.progress import progress_bar
+
+    if config.lines < 0:
+        raise InputError(f"lines is {config.lines}; give 1 or more, or 0 for all")
+    if config.json:
+        check_free(config.json, overwrite=config.overwrite)
+    listing = list_set(config.name, config.folder, subset=config.subset, split=config.split)
+    against = [item for text in config.against for item in open_source(text)]
+    total = len(listing.items) + len(listing.partial) + len(against)
+    with progress_bar("looking", total) as step:
+        diagnosis = examine(listing, against=against, workers=config.workers, seen=lambda _: step(None))
+    if config.json:
+        write_json(diagnosis, config.json, overwrite=config.overwrite)
+    _say(report(diagnosis, lines=config.lines))
+    if not diagnosis.sound:
+        sys.exit(1)
+
+
+def _say(lines: Iterable[str]) -> None:
+    """Print lines, with what the terminal has no letters for written in escapes."""
+    encoding = sys.stdout.encoding or "utf-8"
+    for line in lines:
+        print(line.encode(encoding, "backslashreplace").decode(encoding))  # noqa: T201
