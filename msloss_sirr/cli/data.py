@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable
 
-from msloss_sirr.catalogue.config import CheckConfig, ListConfig
+from msloss_sirr.catalogue.config import CheckConfig, ListConfig, PrepareConfig
 from msloss_sirr.errors import InputError
 
 
@@ -35,6 +35,21 @@ def run_check(config: CheckConfig) -> None:
         write_json(diagnosis, config.json, overwrite=config.overwrite)
     _say(report(diagnosis, lines=config.lines))
     if not diagnosis.sound:
+        sys.exit(1)
+
+
+def run_prepare(config: PrepareConfig) -> None:
+    """Prepare a set, and name what was left out; exit with status 1 if anything was."""
+    from msloss_sirr.catalogue.prepare import prepare
+    from msloss_sirr.cli.progress import progress_bar
+
+    with progress_bar("preparing") as step:
+        prepared = prepare(config, lambda _, total: step(total))
+    _say(f"left out: {line}" for line in prepared.left_out)
+    if prepared.stale:
+        _say([f"no longer in the set, and left as they are: {', '.join(prepared.stale)}"])
+    _say([f"{prepared.made} items made, {prepared.kept} kept, {len(prepared.left_out)} left out: {config.out}"])
+    if prepared.left_out:
         sys.exit(1)
 
 

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import tyro
 
-from msloss_sirr.catalogue.config import CheckConfig, ListConfig
+from msloss_sirr.catalogue.config import CheckConfig, ListConfig, PrepareConfig
 from msloss_sirr.cli.commands import run_remove, run_train
-from msloss_sirr.cli.data import run_check, run_list
+from msloss_sirr.cli.data import run_check, run_list, run_prepare
 from msloss_sirr.cli.failing import one_line_errors
 from msloss_sirr.photo.config import RemoveConfig
 from msloss_sirr.training.config import TrainConfig
@@ -18,6 +18,7 @@ _RUN: dict[type, Callable[[Any], None]] = {
     RemoveConfig: run_remove,
     ListConfig: run_list,
     CheckConfig: run_check,
+    PrepareConfig: run_prepare,
 }
 
 
@@ -33,9 +34,12 @@ def main(words: Sequence[str] | None = None) -> None:
         remove: Any = Annotated[RemoveConfig, tyro.conf.subcommand("remove")]
         listing: Any = Annotated[ListConfig, tyro.conf.subcommand("list")]
         check: Any = Annotated[CheckConfig, tyro.conf.subcommand("check")]
+        preparing: Any = Annotated[PrepareConfig, tyro.conf.subcommand("prepare")]
         data: Any = Annotated[
-            listing | check,
-            tyro.conf.subcommand("data", description="Data sets: which there are, and what is wrong with a copy."),
+            listing | check | preparing,
+            tyro.conf.subcommand(
+                "data", description="Data sets: which there are, what is wrong with a copy, copies made ready."
+            ),
         ]
         command: Any = tyro.cli(train | remove | data, prog="msloss-sirr", args=words)
         if isinstance(command, TrainConfig):

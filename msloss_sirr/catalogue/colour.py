@@ -1,0 +1,27 @@
+"""Photographs in whatever colour space, in sRGB."""
+
+from io import BytesIO
+from typing import cast
+
+from PIL import Image, ImageCms
+
+
+def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, str]:
+    """Return an RGB image in sRGB, and what was done: ``"as it was"``, ``"converted"``, or ``"profile unreadable"``.
+
+    An image without a profile, or with one that cannot be read, is taken for sRGB, as browsers do.
+
+    Args:
+        image: of mode RGB.
+        profile: the ICC profile that its pixels are meant in.
+    """
+    if not profile:
+        return image, "as it was"
+    try:
+        source = ImageCms.ImageCmsProfile(BytesIO(profile))
+        if "srgb" in ImageCms.getProfileDescription(source).lower():
+            return image, "as it was"
+        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return image, "profile unreadable"
+    return cast(Image.Image, converted), "converted"

@@ -1,0 +1,254 @@
+"""Copies of sets that are fast to train on."""
+
+import re
+import secrets
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from msloss_sirr.catalogue.colour import to_srgb
+from msloss_sirr.catalogue.config import PrepareConfig
+from msloss_sirr.catalogue.description import Description
+from msloss_sirr.catalogue.layout import Item, Listing, list_set
+from msloss_sirr.catalogue.manifest import NAME, Manifest, Record, digest
+from msloss_sirr.catalogue.parallel import spread
+from msloss_sirr.errors import InputError
+from msloss_sirr.images.reading import read_photo
+from msloss_sirr.images.writing import write_pixels
+
+_LAYERS = ("ambient", "transmission", "reflection", "photo")
+_LEFTOVER = re.compile(r"\..*\.[0-9a-f]{8}\.(partial|candidate\.(png|jpg))")
+
+
+class Outcome(NamedTuple):
+    """What became of one item."""
+
+    name: str
+    record: Record | None
+    """What the manifest has of it; None if it was left out."""
+    kept: bool
+    """Whether it was there already."""
+    error: str
+    """Why it was left out."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What became of all items."""
+
+    made: int
+    kept: int
+    left_out: Sequence[str]
+    """Why items were left out, a line for each."""
+    stale: Sequence[str]
+    """Items of the manifest that the set does not have any more; they stay where they are."""
+
+
+def prepare(config: PrepareConfig, done: Callable[[Outcome, int], None] | None = None) -> Prepared:
+    """Write a resized copy of a set: pairs as ``ambient/NAME`` and so on, photographs directly in the folder.
+
+    Images become 8-bit RGB in sRGB, upright: 16 bits are scaled to 8; grey, palettes and CMYK are converted; alpha is
+    dropped. Depth images are not copied. Items that cannot be read, are not whole, or whose images differ in size, are
+    left out.
+
+    Args:
+        config: what to do.
+        done: called after each item, with what became of it and the number of all.
+
+    Raises:
+        InputError: if the set cannot be found, or the folder is not to be written to: it is in the set's own, holds
+            other things, or was prepared otherwise.
+    """
+    if config.short_side < 0:
+        raise InputError(f"short_side is {config.short_side}; give 1 or more, or 0 to leave sizes as they are")
+    if config.workers < 1:
+        raise InputError(f"workers is {config.workers}; give 1 or more")
+    listing = list_set(config.name, config.folder, subset=config.subset, split=config.split)
+    tasks = _plan(config, listing)
+    _check_free(config.out, listing)
+    manifest = Manifest(config.out, _about(config))
+    _sweep(config.out, tasks)
+    made = kept = 0
+    left_out = [f"{item.name} is not whole: it has {', '.join(item.files)} only" for item in listing.partial]
+    left_out += [f"{second} has the name of {first}" for first, second in listing.clashes]
+    tasks = [task._replace(record=manifest.records.get(task.name)) for task in tasks]
+    for outcome in spread(make, tasks, config.workers):
+        if outcome.record is None:
+            left_out.append(outcome.error)
+        elif outcome.kept:
+            kept += 1
+        else:
+            manifest.add(outcome.record)
+            made += 1
+        if done is not None:
+            done(outcome, len(tasks))
+    manifest.finish()
+    return Prepared(made, kept, left_out, sorted(manifest.records.keys() - {task.name for task in tasks}))
+
+
+class Task(NamedTuple):
+    """An item to be made ready."""
+
+    name: str
+    """What it will be called."""
+    item: Item
+    root: Path
+    """Of the set."""
+    out: Path
+    files: Mapping[str, str]
+    """By layer, where its files go, below ``out``."""
+    short_side: int
+    record: Record | None
+    """What the manifest has of it from before."""
+
+
+def make(task: Task) -> Outcome:
+    """Make an item ready, unless it is so already; what goes wrong is in what is returned, never raised."""
+    try:
+        sources = {layer: digest(task.item.files[layer]) for layer in task.files}
+        record = task.record
+        if record and record.origin.get("digests") == sources and _intact(task, record):
+            return Outcome(task.name, record, True, "")
+        return Outcome(task.name, _make(task, sources), False, "")
+    except (InputError, OSError) as error:
+        return Outcome(task.name, None, False, f"{task.name}: {error}")
+
+
+def _intact(task: Task, record: Record) -> bool:
+    """Return whether what was made before is there, and as it was made."""
+    return record.files == task.files and all(
+        _is(task.out / path, record.digests.get(layer, "")) for layer, path in record.files.items()
+    )
+
+
+def _make(task: Task, sources: Mapping[str, str]) -> Record:
+    images: dict[str, Image.Image] = {}
+    colours = {}
+    for layer in task.files:
+        photo = read_photo(task.item.files[layer])
+        image = Image.fromarray(photo.pixels.permute(1, 2, 0).contiguous().numpy())
+        images[layer], colours[layer] = to_srgb(image, photo.icc_profile)
+    sizes = {image.size for image in images.values()}
+    if len(sizes) > 1:
+        listed = ", ".join(f"the {layer} {image.width}x{image.height}" for layer, image in images.items())
+        raise InputError(f"its images differ in size: {listed}")
+    (size,) = sizes
+    for layer, image in images.items():
+        _write(task, layer, _pixels(_resized(image, task.short_side)))
+    return Record(
+        task.name,
+        dict(task.files),
+        {layer: digest(task.out / path) for layer, path in task.files.items()},
+        {
+            "subset": task.item.subset,
+            "split": task.item.split,
+            "files": {layer: _below(task.root, task.item.files[layer]) for layer in task.files},
+            "digests": dict(sources),
+            "size": list(size),
+            "colours": colours,
+        },
+    )
+
+
+def _write(task: Task, layer: str, pixels: Tensor) -> None:
+    """Write an image, unless that would replace one that is not ours."""
+    path = task.out / task.files[layer]
+    candidate = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.candidate{path.suffix}")
+    try:
+        write_pixels(candidate, pixels)
+        ours = task.record.digests.get(layer, "") if task.record else ""
+        if (path.exists() or path.is_symlink()) and not _is(path, ours) and not _is(path, digest(candidate)):
+            raise InputError(f"{path} is there already, and not what was written here; move it away")
+        candidate.replace(path)
+    finally:
+        candidate.unlink(missing_ok=True)
+
+
+def _is(path: Path, sha256: str) -> bool:
+    return path.is_file() and not path.is_symlink() and digest(path) == sha256
+
+
+def _resized(image: Image.Image, short_side: int) -> Image.Image:
+    """Return an image whose shorter side is no longer than that; smoothed, so that no pattern appears."""
+    shorter = min(image.size)
+    if not short_side or shorter <= short_side:
+        return image
+    width, height = (max(1, round(side * short_side / shorter)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def _pixels(image: Image.Image) -> Tensor:
+    pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
+    return pixels.view(image.height, image.width, 3).permute(2, 0, 1)
+
+
+def _plan(config: PrepareConfig, listing: Listing) -> list[Task]:
+    """Return what is to be done: items of several subsets carry theirs in the name, of several splits lie in theirs."""
+    items = listing.items
+    subsets = {_subset(listing.description, item.subset) for item in items}
+    splits = {item.split for item in items}
+    tasks = []
+    for item in items:
+        name = f"{_subset(listing.description, item.subset)}-{item.name}" if len(subsets) > 1 else item.name
+        place = f"{item.split}/" if len(splits) > 1 and item.split else ""
+        files = {
+            layer: f"{place}{'' if layer == 'photo' else f'{layer}/'}{name}.{config.format}"
+            for layer in _LAYERS
+            if layer in item.files
+        }
+        tasks.append(Task(f"{place}{name}", item, listing.root, config.out, files, config.short_side, None))
+    twice = [name for name, number in Counter(task.name for task in tasks).items() if number > 1]
+    if twice:
+        raise InputError(f"two items would be called {twice[0]}; prepare one subset at a time")
+    return tasks
+
+
+def _check_free(out: Path, listing: Listing) -> None:
+    """Raise ``InputError`` if a folder is not to be written to."""
+    home, source = out.resolve(), listing.root.resolve()
+    own = listing.description.parts and (home == source or source in home.parents)
+    files = [path.resolve() for item in (*listing.items, *listing.partial) for path in item.files.values()]
+    if own or any(home in path.parents for path in files):
+        raise InputError(f"{out} is where the set itself is; give --out another folder")
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; give --out a folder")
+    if out.is_dir() and not (out / NAME).is_file() and any(out.iterdir()):
+        raise InputError(f"{out} holds other things; give --out a new folder, or one that was prepared before")
+
+
+def _sweep(out: Path, tasks: Sequence[Task]) -> None:
+    """Make the folders to write to, and take away what a run that was killed left half written in them."""
+    home = out.resolve()
+    for folder in {(out / path).parent for task in tasks for path in task.files.values()}:
+        if home not in (folder.resolve(), *folder.resolve().parents):
+            raise InputError(f"{folder} leads out of {out}; give --out another folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in folder.iterdir():
+            if _LEFTOVER.fullmatch(path.name):
+                path.unlink()
+
+
+def _about(config: PrepareConfig) -> dict[str, Any]:
+    return {
+        "made by": "msloss-sirr data prepare",
+        "set": config.name,
+        "subset": config.subset,
+        "split": config.split,
+        "short_side": config.short_side,
+        "format": config.format,
+    }
+
+
+def _subset(description: Description, name: str) -> str:
+    """Return the subset of a version of it."""
+    return next((part.subset for part in description.parts if name in part.counts), name)
+
+
+def _below(root: Path, path: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
