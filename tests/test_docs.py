@@ -11,3 +11,10 @@ DOCS = Path(__file__).parent.parent / "docs"
 def test_figure_of_the_architecture_is_drawn_from_it() -> None:
     draw = runpy.run_path(str(DOCS / "draw_architecture.py"))["draw"]
     assert (DOCS / "images" / "architecture.svg").read_text() == draw(PRESETS["paper"].model)
+
+
+def test_tables_of_data_are_those_of_the_catalogue() -> None:
+    with_tables = runpy.run_path(str(DOCS / "tables_of_data.py"))["with_tables"]
+    page = (DOCS / "data.md").read_text(encoding="utf-8")
+    assert with_tables(page) == page
+    assert "\n| `sir2` |" in page

@@ -1,4 +1,4 @@
-"""The command line: ``msloss-sirr train`` and ``msloss-sirr remove``."""
+"""The command line: ``msloss-sirr train``, ``remove`` and ``data``."""
 
 from msloss_sirr.cli.main import main
 
