@@ -18,7 +18,8 @@ def sets() -> Iterator[str]:
     yield "| --- | --- | --- | --- |"
     for name, each in SETS.items():
         where = f"[{each.title}]({each.obtain})" if each.obtain.startswith("http") else each.title
-        yield f"| `{name}` | {where}. {each.what} | {numbers_of(each) or ('any' if each.licence == 'your own' else 'unknown')} | {each.licence} |"
+        items = numbers_of(each) or ("any" if each.licence == "your own" else "unknown")
+        yield f"| `{name}` | {where}. {each.what} | {items} | {each.licence} |"
 
 
 def unverified() -> Iterator[str]:

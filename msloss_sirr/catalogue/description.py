@@ -18,7 +18,7 @@ class Arrangement:
     """
 
     bases: tuple[str, ...]
-    """Folders to look in, below the one given; ``""`` is that itself. The first that has images is taken."""
+    """Folders to look in, below the one given; ``""`` is that itself."""
     layers: Mapping[str, str]
     """By layer, the template of its path."""
 
@@ -32,7 +32,8 @@ class Part:
     split: str
     """``"train"``, ``"val"``, ``"test"``, or ``""`` if there is no official split."""
     arrangements: tuple[Arrangement, ...]
-    """Ways in which it is laid out; the one with most whole items is taken, of equals the first."""
+    """Ways in which it is laid out. One with the right number of items is taken, else the one with most whole items;
+    of equals, the first."""
     counts: Mapping[str, int] = field(default_factory=dict)
     """How many items it should have, by the name of the version; empty if that is unknown."""
     names: frozenset[str] | None = None

@@ -79,6 +79,8 @@ def examine(
 
 def _of_listing(listing: Listing) -> Iterator[Finding]:
     """What is wrong with the names and numbers of files."""
+    if not listing.items and not listing.partial:
+        yield Finding("error", "absent", (), "nothing of the set can be read here")
     for part in listing.parts:
         place = " ".join(word for word in (part.subset, part.split) if word) or "the set"
         number = listing.found.get((part.subset, part.split), 0)

@@ -1,6 +1,7 @@
 """From a set and a folder to the items in it."""
 
 import csv
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +70,11 @@ def open_set(name: str, folder: Path, *, subset: str = "", split: str = "") -> l
             whole.
     """
     listing = list_set(name, folder, subset=subset, split=split)
+    if not listing.items and not listing.partial:
+        path, reason = next(iter(listing.broken.items()))
+        raise InputError(
+            f"{folder} holds nothing of {name} that can be read; the link {path} was not followed: {reason}"
+        )
     if listing.partial:
         names = [f"{item.name} ({', '.join(item.files)} only)" for item in listing.partial]
         raise InputError(
@@ -202,10 +208,10 @@ class _Lister:
                 files.setdefault(filling, {})[layer] = first
                 clashes += [(first, other) for other in others]
         whole = sum(set(self.description.required) <= has.keys() for has in files.values())
-        return _Taken(files, clashes, whole)
+        return _Taken(files, clashes, whole, whole in part.counts.values())
 
     def _images(self, folder: str, deep: bool) -> dict[str, list[Path]]:
-        """Return the images of a folder by their path in it without suffix."""
+        """Return the images of a folder by their path in it without suffix, accents in whatever way made one sign."""
         if (folder, deep) not in self._seen:
             images: dict[str, list[Path]] = {}
             start = self.root / folder
@@ -213,7 +219,8 @@ class _Lister:
                 if reason:
                     self.broken[path] = reason
                 elif is_image_name(path):
-                    images.setdefault(path.relative_to(start).with_suffix("").as_posix(), []).append(path)
+                    name = path.relative_to(start).with_suffix("").as_posix()
+                    images.setdefault(unicodedata.normalize("NFC", name), []).append(path)
             self._seen[folder, deep] = images
         return self._seen[folder, deep]
 
@@ -225,9 +232,11 @@ class _Taken:
     files: Mapping[Filling, Mapping[str, Path]]
     clashes: list[tuple[Path, Path]]
     whole: int
+    exact: bool
+    """Whether that is how many there should be."""
 
-    def worth(self) -> tuple[int, int, int]:
-        return self.whole, len(self.files), sum(map(len, self.files.values()))
+    def worth(self) -> tuple[bool, int, int, int]:
+        return self.exact, self.whole, len(self.files), sum(map(len, self.files.values()))
 
 
 def _read_csv(description: Description, path: Path) -> Listing:

@@ -1,6 +1,7 @@
 """What can be seen of one item by itself: its files decoded, and its images held against each other."""
 
 import hashlib
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -130,7 +131,10 @@ def _tensor(image: Image.Image) -> Tensor:
 def _form_of(path: Path) -> tuple[str, bool]:
     """Return what an image file is other than RGB of 8 bits, and whether its EXIF data turn it, from its header."""
     try:
-        with Image.open(path) as image:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = Image.open(path)
+        with image:
             deep = "I;16" in image.mode or any(";16" in str(tile) for tile in getattr(image, "tile", ()))
             form = "16 bits" if deep else _FORMS.get(image.mode, image.mode)
             if form == "" and "transparency" in image.info:

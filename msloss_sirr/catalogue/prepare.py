@@ -70,6 +70,8 @@ def prepare(config: PrepareConfig, done: Callable[[Outcome, int], None] | None =
     if config.workers < 1:
         raise InputError(f"workers is {config.workers}; give 1 or more")
     listing = list_set(config.name, config.folder, subset=config.subset, split=config.split)
+    if not listing.items and not listing.partial:
+        raise InputError(f"{config.folder} holds nothing that can be read; see msloss-sirr data check {config.name}")
     tasks = _plan(config, listing)
     _check_free(config.out, listing)
     manifest = Manifest(config.out, _about(config))
@@ -130,17 +132,18 @@ def _intact(task: Task, record: Record) -> bool:
 def _make(task: Task, sources: Mapping[str, str]) -> Record:
     images: dict[str, Image.Image] = {}
     colours = {}
+    sizes = {}
     for layer in task.files:
         photo = read_photo(task.item.files[layer])
-        image = Image.fromarray(photo.pixels.permute(1, 2, 0).contiguous().numpy())
-        images[layer], colours[layer] = to_srgb(image, photo.icc_profile)
-    sizes = {image.size for image in images.values()}
-    if len(sizes) > 1:
-        listed = ", ".join(f"the {layer} {image.width}x{image.height}" for layer, image in images.items())
+        whole = Image.fromarray(photo.pixels.permute(1, 2, 0).contiguous().numpy())
+        converted, colours[layer] = to_srgb(whole, photo.icc_profile)
+        sizes[layer] = converted.size
+        images[layer] = _resized(converted, task.short_side)
+    if len(set(sizes.values())) > 1:
+        listed = ", ".join(f"the {layer} {width}x{height}" for layer, (width, height) in sizes.items())
         raise InputError(f"its images differ in size: {listed}")
-    (size,) = sizes
     for layer, image in images.items():
-        _write(task, layer, _pixels(_resized(image, task.short_side)))
+        _write(task, layer, _pixels(image))
     return Record(
         task.name,
         dict(task.files),
@@ -150,7 +153,7 @@ def _make(task: Task, sources: Mapping[str, str]) -> Record:
             "split": task.item.split,
             "files": {layer: _below(task.root, task.item.files[layer]) for layer in task.files},
             "digests": dict(sources),
-            "size": list(size),
+            "size": list(next(iter(sizes.values()))),
             "colours": colours,
         },
     )

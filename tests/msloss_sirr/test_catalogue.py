@@ -1,6 +1,7 @@
 """The catalogue: every layout that it names is found, and nothing that is not there."""
 
 import os
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -126,6 +127,28 @@ def test_what_is_not_whole_is_named(tmp_path: Path) -> None:
         open_set("pairs", tmp_path)
 
 
+def test_accents_may_be_written_in_either_way(tmp_path: Path) -> None:
+    touch(tmp_path / "ambient" / f"{unicodedata.normalize('NFC', 'é à ü')}.png")
+    touch(tmp_path / "transmission" / f"{unicodedata.normalize('NFD', 'é à ü')}.png")
+    (item,) = open_set("pairs", tmp_path)
+    assert item.name == unicodedata.normalize("NFC", "é à ü")
+
+
+def test_names_that_are_no_text_are_found(tmp_path: Path) -> None:
+    for layer in ("ambient", "transmission"):
+        touch(tmp_path / layer / "x.png").rename(os.fsdecode(os.fsencode(tmp_path / layer) + b"/caf\xe9.png"))
+    assert [item.name for item in open_set("pairs", tmp_path)] == ["caf\udce9"]
+
+
+def test_the_layout_with_the_right_number_is_taken(tmp_path: Path) -> None:
+    for folder, number in (("test", 45), ("nature20", 20)):
+        for i in range(number):
+            for layer in ("blended", "transmission_layer"):
+                touch(tmp_path / folder / layer / f"{i}.jpg")
+    items = open_set("nature", tmp_path, split="test")
+    assert {item.files["ambient"].parent.parent.name for item in items} == {"nature20"}
+
+
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     for words, message in (
         ({"name": "sir3"}, "there is no set 'sir3'; give one of sir2, nature"),
@@ -198,6 +221,9 @@ def test_layer_folders_may_be_links_within(tmp_path: Path) -> None:
     (tmp_path / "transmission").unlink()
     (tmp_path / "transmission").symlink_to("transmission")
     assert list_set("pairs", tmp_path).broken == {tmp_path / "transmission": "it leads in a circle"}
+    (tmp_path / "ambient" / "1.png").unlink()
+    with pytest.raises(InputError, match=r"holds nothing of pairs that can be read; the link .*transmission was not"):
+        open_set("pairs", tmp_path)
 
 
 def test_lists_in_csv_files(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The doctor: it finds each fault that is planted in a sound set, and no other."""
 
 import json
+import os
 import shutil
 import struct
 import zlib
@@ -281,6 +282,23 @@ def differing(one: bytes, other: bytes) -> int:
     return bin(int.from_bytes(one, "big") ^ int.from_bytes(other, "big")).count("1")
 
 
+def test_a_folder_of_links_that_lead_out_is_not_sound(sound: Path, tmp_path: Path) -> None:
+    for layer, folder in (("ambient", "blended"), ("transmission", "transmission_layer")):
+        (tmp_path / layer).symlink_to(sound / WILD / folder)
+    diagnosis = examine(list_set("pairs", tmp_path))
+    assert not diagnosis.sound
+    assert [finding.kind for finding in diagnosis.findings] == ["absent", "link", "link"]
+
+
+def test_names_that_are_no_text_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = os.fsencode(tmp_path) + b"/caf\xe9.png"
+    Path(os.fsdecode(name)).write_bytes(b"")
+    with pytest.raises(SystemExit):
+        main(["data", "check", "photos", str(tmp_path), "--json", str(tmp_path / "found.json"), "-j", "1"])
+    assert "error: unreadable: caf\\udce9.png: " in capsys.readouterr().out
+    assert json.loads((tmp_path / "found.json").read_text())["findings"][0]["files"] == ["caf\udce9.png"]
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (2, 3), (1, 9), (30, 2)])
 def test_tiny_pairs_are_looked_at(tmp_path: Path, shape: tuple[int, int]) -> None:
     for seed, layer in enumerate(("ambient", "transmission")):
@@ -293,7 +311,7 @@ def test_wide_images_and_strange_names(tmp_path: Path) -> None:
     wide[:, :, ::7] = 0.5
     for layer in ("ambient", "transmission"):
         save(tmp_path / layer / "très large (1) %s [bold]{x}.png", wide + 0.2 * (layer == "ambient"))
-    Image.new("1", (20_000, 20_000)).save(tmp_path / "ambient" / "huge.png")
+    Image.new("1", (20_000, 5_000)).save(tmp_path / "ambient" / "huge.png")
     shutil.copy(tmp_path / "ambient" / "huge.png", tmp_path / "transmission")
     found = examine(list_set("pairs", tmp_path)).findings
     assert {(f.kind, f.files[0]) for f in found if f.severity != "note"} == {
