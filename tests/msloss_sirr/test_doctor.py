@@ -282,6 +282,16 @@ def differing(one: bytes, other: bytes) -> int:
     return bin(int.from_bytes(one, "big") ^ int.from_bytes(other, "big")).count("1")
 
 
+def test_pairs_of_two_scenes_are_told_from_shifted_ones(tmp_path: Path) -> None:
+    for name, seeds in (("same", (1, 1)), ("other", (1, 2))):
+        for layer, seed in zip(("ambient", "transmission"), seeds, strict=True):
+            noise = torch.rand(3, 400, 500, generator=torch.Generator().manual_seed(seed))
+            save(tmp_path / layer / f"{name}.png", noise * 0.5 + 0.2 * (layer == "ambient"))
+    (finding,) = (f for f in examine(list_set("pairs", tmp_path)).findings if f.kind == "misaligned")
+    assert finding.files == ("ambient/other.png", "transmission/other.png")
+    assert "do not show one scene, or not at one place" in finding.sentence
+
+
 def test_a_folder_of_links_that_lead_out_is_not_sound(sound: Path, tmp_path: Path) -> None:
     for layer, folder in (("ambient", "blended"), ("transmission", "transmission_layer")):
         (tmp_path / layer).symlink_to(sound / WILD / folder)
