@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from msloss_sirr.catalogue.findings import KINDS
 from msloss_sirr.catalogue.sets import SETS
 from msloss_sirr.catalogue.telling import numbers_of
+from msloss_sirr.doctor.findings import KINDS
 
 
 def sets() -> Iterator[str]:

@@ -215,7 +215,7 @@ class _Lister:
         if (folder, deep) not in self._seen:
             images: dict[str, list[Path]] = {}
             start = self.root / folder
-            for path, reason in walk(start, deep=deep, root=self.root):
+            for path, reason in walk(start, deep=deep):
                 if reason:
                     self.broken[path] = reason
                 elif is_image_name(path):

@@ -12,15 +12,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from msloss_sirr.catalogue.colour import to_srgb
 from msloss_sirr.catalogue.config import PrepareConfig
 from msloss_sirr.catalogue.description import Description
 from msloss_sirr.catalogue.layout import Item, Listing, list_set
 from msloss_sirr.catalogue.manifest import NAME, Manifest, Record, digest
-from msloss_sirr.catalogue.parallel import spread
 from msloss_sirr.errors import InputError
+from msloss_sirr.images.colour import to_srgb
 from msloss_sirr.images.reading import read_photo
 from msloss_sirr.images.writing import write_pixels
+from msloss_sirr.parallel import spread
 
 _LAYERS = ("ambient", "transmission", "reflection", "photo")
 _LEFTOVER = re.compile(r"\..*\.[0-9a-f]{8}\.(partial|candidate\.(png|jpg))")
@@ -134,7 +134,7 @@ def _make(task: Task, sources: Mapping[str, str]) -> Record:
     colours = {}
     sizes = {}
     for layer in task.files:
-        photo = read_photo(task.item.files[layer])
+        photo = read_photo(task.item.files[layer], scaled=True)
         whole = Image.fromarray(photo.pixels.permute(1, 2, 0).contiguous().numpy())
         converted, colours[layer] = to_srgb(whole, photo.icc_profile)
         sizes[layer] = converted.size

@@ -16,40 +16,38 @@ class Entry(NamedTuple):
     """Why a link is not followed; empty for files."""
 
 
-def walk(folder: Path, *, deep: bool, root: Path) -> Iterator[Entry]:
+def walk(folder: Path, *, deep: bool) -> Iterator[Entry]:
     """Yield the files of a folder by name, without hidden ones; nothing if there is no such folder.
 
-    Links are followed unless they lead in circles, nowhere, or out of ``root``: such links are yielded as broken.
+    Links are followed unless they lead in circles or nowhere: such links are yielded as broken.
 
     Args:
-        folder: what to look through, at or below ``root``.
+        folder: what to look through.
         deep: whether to look into the folders in it, too.
-        root: what no link may leave.
     """
-    home = root.resolve()
-    reason = _broken(folder, home, ())
+    reason = _broken(folder, ())
     if reason:
         yield Entry(folder, reason)
     elif folder.is_dir():
-        yield from _walk(folder, home, (folder.resolve(),), deep=deep)
+        yield from _walk(folder, (folder.resolve(),), deep=deep)
 
 
-def _walk(folder: Path, home: Path, above: tuple[Path, ...], *, deep: bool) -> Iterator[Entry]:
+def _walk(folder: Path, above: tuple[Path, ...], *, deep: bool) -> Iterator[Entry]:
     for name in sorted(os.listdir(folder)):  # noqa: PTH208 - names that are no text must not end the walk
         path = folder / name
         if name.startswith("."):
             continue
-        reason = _broken(path, home, above)
+        reason = _broken(path, above)
         if reason:
             yield Entry(path, reason)
         elif path.is_dir():
             if deep:
-                yield from _walk(path, home, (*above, path.resolve()), deep=True)
+                yield from _walk(path, (*above, path.resolve()), deep=True)
         elif stat.S_ISREG(path.stat().st_mode):  # no pipe, no device: reading one may never end
             yield Entry(path)
 
 
-def _broken(path: Path, home: Path, above: tuple[Path, ...]) -> str:
+def _broken(path: Path, above: tuple[Path, ...]) -> str:
     """Return why a path cannot be followed, or nothing."""
     try:
         target = path.resolve(strict=True)
@@ -57,8 +55,4 @@ def _broken(path: Path, home: Path, above: tuple[Path, ...]) -> str:
         if not path.is_symlink():
             return "" if isinstance(error, FileNotFoundError) else "it cannot be opened"
         return "it leads nowhere" if isinstance(error, FileNotFoundError) else "it leads in a circle"
-    if target in above:
-        return "it leads in a circle"
-    if target != home and home not in target.parents:
-        return f"it leads out of {home}"
-    return ""
+    return "it leads in a circle" if target in above else ""

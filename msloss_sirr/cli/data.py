@@ -3,7 +3,8 @@
 import sys
 from collections.abc import Iterable
 
-from msloss_sirr.catalogue.config import CheckConfig, ListConfig, PrepareConfig
+from msloss_sirr.catalogue.config import ListConfig, PrepareConfig
+from msloss_sirr.doctor.config import CheckConfig
 from msloss_sirr.errors import InputError
 
 
@@ -17,10 +18,10 @@ def run_list(config: ListConfig) -> None:
 
 def run_check(config: CheckConfig) -> None:
     """Report what is wrong with a copy of a set; exit with status 1 if there are errors."""
-    from msloss_sirr.catalogue.doctor import examine
     from msloss_sirr.catalogue.layout import list_set, open_source
-    from msloss_sirr.catalogue.report import check_free, report, write_json
     from msloss_sirr.cli.progress import progress_bar
+    from msloss_sirr.doctor.diagnosis import examine
+    from msloss_sirr.doctor.report import check_free, report, write_json
 
     if config.lines < 0:
         raise InputError(f"lines is {config.lines}; give 1 or more, or 0 for all")

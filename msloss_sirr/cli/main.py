@@ -6,10 +6,11 @@ from typing import Annotated, Any
 
 import tyro
 
-from msloss_sirr.catalogue.config import CheckConfig, ListConfig, PrepareConfig
+from msloss_sirr.catalogue.config import ListConfig, PrepareConfig
 from msloss_sirr.cli.commands import run_remove, run_train
 from msloss_sirr.cli.data import run_check, run_list, run_prepare
 from msloss_sirr.cli.failing import one_line_errors
+from msloss_sirr.doctor.config import CheckConfig
 from msloss_sirr.photo.config import RemoveConfig
 from msloss_sirr.training.config import TrainConfig
 from msloss_sirr.training.presets import TrainOptions, defaults

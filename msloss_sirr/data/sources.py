@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from msloss_sirr.catalogue.layout import open_set, parse_source
 from msloss_sirr.data.config import DataConfig
 from msloss_sirr.data.damage import Damage
 from msloss_sirr.data.draws import Draws
-from msloss_sirr.data.folders import Images, check_pair, depth_paths, find_pairs, pairs_of
+from msloss_sirr.data.folders import Images, PairPaths, Pairs, check_pair, depth_paths, find_pairs, pairs_of
 from msloss_sirr.errors import InputError
 from msloss_sirr.images.listing import find_images
 from msloss_sirr.images.reading import read_depth, read_size
@@ -40,11 +41,11 @@ def build_draws(
     if not config.pairs and not config.photos:
         raise InputError("nothing to train on; give --pairs, --photos or both")
     damage = damage or Damage(config.damaged)
-    sets = [_sound(find_pairs(Path(folder), depth=depth), check_pair, damage) for folder in config.pairs]
+    sets = [_sound(list_pairs(text, depth=depth), check_pair, damage) for text in config.pairs]
     photos = _sound([path for folder in config.photos for path in find_images(folder)], read_size, damage)
-    for folder, found in zip(config.pairs, sets, strict=True):
+    for text, found in zip(config.pairs, sets, strict=True):
         if not found:
-            raise InputError(f"{folder} holds no pair that can be read")
+            raise InputError(f"{text} holds no pair that can be read")
     if config.photos and not photos:
         raise InputError(f"{', '.join(map(str, config.photos))}: no photo can be read")
     return Draws(
@@ -58,6 +59,46 @@ def build_draws(
         seed=seed,
         photo_depths=Images(_depths_of(photos), read=read_depth) if depth and photos else None,
     )
+
+
+def open_pairs(text: str | Path, *, depth: bool = False) -> Pairs:
+    """Return the pairs of a folder, or of a set of the catalogue; arguments and errors are those of `list_pairs`.
+
+    The header of every file is read.
+
+    Raises:
+        InputError: besides, if a file is no image, or the images of a pair differ in size.
+    """
+    found = list_pairs(text, depth=depth)
+    for pair in found:
+        check_pair(pair)
+    return pairs_of(found)
+
+
+def list_pairs(text: str | Path, *, depth: bool = False) -> list[PairPaths]:
+    """Return the files of the pairs of a folder, or of a set of the catalogue.
+
+    Args:
+        text: a folder that holds ``ambient`` and ``transmission``, or ``SET=FOLDER``, ``SET/SUBSET=FOLDER``,
+            ``SET/SUBSET/SPLIT=FOLDER``.
+        depth: whether there must be depth images too: ``depth`` beside a folder's ``ambient``, or what the set has.
+
+    Raises:
+        InputError: if there is nothing of the kind, or a pair is not whole.
+    """
+    source = parse_source(str(text))
+    if source.name == "pairs" and not source.subset and not source.split:
+        return find_pairs(source.folder, depth=depth)
+    found = []
+    for item in open_set(source.name, source.folder, subset=source.subset, split=source.split):
+        if not {"ambient", "transmission"} <= item.files.keys():
+            raise InputError(f"{text} holds photographs, not pairs")
+        if depth and "depth" not in item.files:
+            raise InputError(f"{item.files['ambient']} has no depth image; give the set some, or take MiDaS")
+        found.append(
+            PairPaths(item.files["ambient"], item.files["transmission"], item.files["depth"] if depth else None)
+        )
+    return found
 
 
 def _sound(found: Sequence[_T], check: Callable[[_T], object], damage: Damage) -> list[_T]:

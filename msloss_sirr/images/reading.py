@@ -37,23 +37,28 @@ def read_pixels(path: Path) -> Tensor:
     Raises:
         InputError: if the file cannot be read or decoded whole, or has more than 16 bits a channel.
     """
-    with _opened(path) as image:
-        return _pixels(ImageOps.exif_transpose(image if image.mode in _EIGHT_BIT else _in_eight_bits(path, image)))
+    return read_photo(path, scaled=True).pixels
 
 
-def read_photo(path: Path) -> Photo:
+def read_photo(path: Path, *, scaled: bool = False) -> Photo:
     """Return an image file as a `Photo`; alpha is dropped.
 
+    Args:
+        path: the file.
+        scaled: whether 16 bits are scaled to 8, and not refused.
+
     Raises:
-        InputError: if the file cannot be read or decoded whole, or has more than 8 bits a channel.
+        InputError: if the file cannot be read or decoded whole, or has more than 8 bits a channel (``scaled``: 16).
     """
     with _opened(path) as image:
-        if image.mode not in _EIGHT_BIT or any(";16" in str(tile) for tile in getattr(image, "tile", ())):
+        deep = image.mode not in _EIGHT_BIT or any(";16" in str(tile) for tile in getattr(image, "tile", ()))
+        if deep and not scaled:
             raise InputError(f"{path} has more than 8 bits a channel; convert it to 8")
-        upright = ImageOps.exif_transpose(image)
+        shallow = image if image.mode in _EIGHT_BIT else _in_eight_bits(path, image)
+        upright = ImageOps.exif_transpose(shallow)
         profile = image.info.get("icc_profile")
         return Photo(
-            pixels=_pixels(upright),
+            pixels=torch.from_numpy(np.array(upright.convert("RGB"))).permute(2, 0, 1).contiguous(),
             exif=_exif_of(upright),
             icc_profile=profile if profile and profile[16:20] == b"RGB " else None,  # the pixels are RGB now
         )
@@ -101,10 +106,6 @@ def to_float(pixels: Tensor) -> Tensor:
 def to_bytes(pixels: Tensor) -> Tensor:
     """Return pixels in [0, 1], of any floating-point type, as uint8; values outside are clipped."""
     return (pixels.to(torch.float32).clamp(0, 1) * 255).round().to(torch.uint8)
-
-
-def _pixels(image: Image.Image) -> Tensor:
-    return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
 
 
 def _in_eight_bits(path: Path, image: Image.Image) -> Image.Image:

@@ -22,7 +22,8 @@ class TrainConfig:
     """
 
     val: Path
-    """Folder of real pairs that the best checkpoint is chosen by: ambient/NAME and transmission/NAME."""
+    """Real pairs that the best checkpoint is chosen by: a folder that holds ambient/NAME and transmission/NAME, or a
+    set of the catalogue, SET=FOLDER."""
     out: Path
     """Folder of the run: checkpoints, metrics, configuration."""
     data: Annotated[DataConfig, arg(name="")] = field(default_factory=DataConfig)

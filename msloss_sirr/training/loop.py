@@ -15,8 +15,8 @@ from msloss import MultiStepLoss, OnPlateau, Rehearsal, Schedule, StepLosses
 from msloss_sirr.data.batches import Batch, compose
 from msloss_sirr.data.damage import Damage
 from msloss_sirr.data.draws import collate
-from msloss_sirr.data.folders import Pairs, pair_folder
-from msloss_sirr.data.sources import build_draws
+from msloss_sirr.data.folders import Pairs
+from msloss_sirr.data.sources import build_draws, open_pairs
 from msloss_sirr.depth.source import DepthSource, build_source, guidance
 from msloss_sirr.errors import InputError
 from msloss_sirr.evaluation.scores import SMALLEST_SIDE, Evaluation, evaluate
@@ -74,7 +74,7 @@ class _Training:
         self.folder = RunFolder(config.out)
         self.folder.check(config)
         stored = config.model.depth != "none" and config.depth.source == "stored"
-        self.val = pair_folder(config.val, depth=stored)
+        self.val = open_pairs(config.val, depth=stored)
         _check_scorable(self.val)
         self.damage = Damage(config.data.damaged, lambda line: print(line, file=sys.stderr))  # noqa: T201
         draws = build_draws(config.data, length=config.epoch_images, seed=config.seed, depth=stored, damage=self.damage)

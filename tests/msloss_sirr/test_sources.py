@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from msloss_sirr import DataConfig, GlassConfig, InputError, SynthesisConfig, TrainConfig, train
+from msloss_sirr import DataConfig, GlassConfig, InputError, SynthesisConfig, TrainConfig, score, train
 from msloss_sirr.data.damage import Damage
 from msloss_sirr.data.draws import Kind
-from msloss_sirr.data.sources import build_draws
+from msloss_sirr.data.sources import build_draws, list_pairs, open_pairs
+from msloss_sirr.images.reading import to_float
 from msloss_sirr.synthesis.making import build_synthesis
 from msloss_sirr.synthesis.recipes import RECIPES
 
@@ -36,6 +37,27 @@ def test_pairs_of_several_folders_are_drawn_alike_or_by_weight(pairs: Path, othe
     assert 0.24 < whites(both) < 0.43  # two of six
     assert 0.7 < whites(dataclasses.replace(both, pair_weights=(1, 4))) < 0.9
     assert whites(dataclasses.replace(both, pair_weights=(1, 0))) == 0
+
+
+def test_sets_of_the_catalogue_are_trained_and_validated_on(config: TrainConfig, tmp_path: Path) -> None:
+    for split, count in (("train", 3), ("test", 2)):
+        for layer, shade in (("blended", 1.0), ("transmission_layer", 0.5)):
+            for i in range(count):
+                save(tmp_path / "nature" / split / layer / f"{split} {i}.png", smooth(i) * shade)
+    text = f"nature/train={tmp_path / 'nature'}"
+    draws = build_draws(DataConfig(pairs=(text,), crop=16), length=8, seed=0)
+    assert draws[0].kind is Kind.REAL
+    assert len(list_pairs(text)) == 3
+    assert len(open_pairs(f"nature={tmp_path / 'nature'}")) == 5
+    val = Path(f"nature/test={tmp_path / 'nature'}")
+    best = train(drawing(dataclasses.replace(config, val=val, epochs=1), pairs=(text,), real_share=1.0))
+    pairs = [open_pairs(val)[i] for i in range(2)]
+    expected = sum(score(to_float(pair.ambient), to_float(pair.transmission)).psnr for pair in pairs) / 2
+    assert best.before.psnr == pytest.approx(expected)
+    with pytest.raises(InputError, match=r"has no depth image"):
+        open_pairs(val, depth=True)
+    with pytest.raises(InputError, match="holds photographs, not pairs"):
+        open_pairs(f"photos={tmp_path / 'nature' / 'test' / 'blended'}")
 
 
 def test_one_folder_stands_for_itself(pairs: Path, photos: Path) -> None:

@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from msloss_sirr.catalogue.findings import SEVERITIES, Finding
 from msloss_sirr.catalogue.layout import Item, Listing
-from msloss_sirr.catalogue.looking import Seen, see
 from msloss_sirr.catalogue.manifest import NAME, digest, read_manifest
-from msloss_sirr.catalogue.parallel import spread
 from msloss_sirr.catalogue.sets import SETS
-from msloss_sirr.catalogue.twins import find_twins
+from msloss_sirr.doctor.findings import SEVERITIES, Finding
+from msloss_sirr.doctor.looking import Seen, see
+from msloss_sirr.doctor.twins import find_twins
 from msloss_sirr.errors import InputError
 from msloss_sirr.images.registration import DOUBTFUL
+from msloss_sirr.parallel import spread
 
 _SHIFTED = 1.0
 """Pixels, of what was compared, by which the images of a pair may be shifted."""
@@ -120,9 +120,9 @@ def _of_item(listing: Listing, item: Item, sight: Seen) -> Iterator[Finding]:
     names = {layer: _names(listing.root, (path,))[0] for layer, path in item.files.items()}
     sound = {}
     for layer, look in sight.looks.items():
-        if look.error and look.form != "16 bits":
+        if look.error:
             yield Finding("error", "unreadable", (names[layer],), f"{names[layer]}: {look.error}")
-        elif not look.error:
+        else:
             sound[layer] = look
     sizes = {layer: f"{look.size[1]}x{look.size[0]}" for layer, look in sound.items()}
     if len(set(sizes.values())) > 1:

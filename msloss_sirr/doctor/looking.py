@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from msloss_sirr.catalogue.alike import hash_of
 from msloss_sirr.catalogue.layout import Item
+from msloss_sirr.doctor.alike import hash_of
 from msloss_sirr.errors import InputError
 from msloss_sirr.images.reading import read_pixels, read_size, to_float
 from msloss_sirr.images.registration import register
@@ -50,7 +50,7 @@ class Look(NamedTuple):
     digest: str
     """SHA-256 of its pixels and their form."""
     print: bytes
-    """What it looks like, see `msloss_sirr.catalogue.alike`; empty if there is nothing to see."""
+    """What it looks like, see `msloss_sirr.doctor.alike`; empty if there is nothing to see."""
 
 
 class Match(NamedTuple):

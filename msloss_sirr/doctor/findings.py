@@ -14,7 +14,7 @@ KINDS = {
     "duplicate": "one image under two names of a split",
     "identical": "pairs whose ambient image is their transmission",
     "leak": "an image of one split that is in another, too, or looks like one of it",
-    "link": "links that lead nowhere, in a circle, or out of the folder",
+    "link": "links that lead nowhere, or in a circle",
     "misaligned": "pairs whose images are shifted against each other, or do not show one scene",
     "name": "two files of one name",
     "near-duplicate": "images of a split that look alike",

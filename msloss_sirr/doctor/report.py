@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from msloss_sirr.catalogue.doctor import Diagnosis
-from msloss_sirr.catalogue.findings import SEVERITIES
+from msloss_sirr.doctor.diagnosis import Diagnosis
+from msloss_sirr.doctor.findings import SEVERITIES
 from msloss_sirr.errors import InputError
 from msloss_sirr.files import whole_file
 

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from msloss_sirr.catalogue.alike import alike
-from msloss_sirr.catalogue.findings import Finding
 from msloss_sirr.catalogue.layout import Item
-from msloss_sirr.catalogue.looking import Seen
+from msloss_sirr.doctor.alike import alike
+from msloss_sirr.doctor.findings import Finding
+from msloss_sirr.doctor.looking import Seen
 
 _LAYERS = ("ambient", "transmission", "photo")
 """Of reflections, many are of one thing, and there may be nothing to see."""
