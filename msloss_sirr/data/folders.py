@@ -111,23 +111,6 @@ def photo_folder(folder: Path) -> Images:
     return Images(paths)
 
 
-def pair_folder(folder: Path, *, depth: bool = False) -> Pairs:
-    """Return the pairs of a folder: ``ambient/NAME`` and ``transmission/NAME``, matched by name without suffix.
-
-    Args:
-        folder: holds ``ambient`` and ``transmission``.
-        depth: whether there are depth images too, ``depth/NAME``.
-
-    Raises:
-        InputError: if a folder is missing or empty, a name has no counterpart or stands for two files, a file is no
-            image, or the images of a pair differ in size.
-    """
-    found = find_pairs(folder, depth=depth)
-    for pair in found:
-        check_pair(pair)
-    return pairs_of(found)
-
-
 def pairs_of(found: Sequence[PairPaths]) -> Pairs:
     """Return the pairs of files; all have a depth image, or none is used."""
     depths = [pair.depth for pair in found if pair.depth is not None]
@@ -138,37 +121,16 @@ def pairs_of(found: Sequence[PairPaths]) -> Pairs:
     )
 
 
-def find_pairs(folder: Path, *, depth: bool = False) -> list[PairPaths]:
-    """Return the files of the pairs of a folder; see `pair_folder`. They are not opened.
-
-    Raises:
-        InputError: if a folder is missing or empty, or a name has no counterpart or stands for two files.
-    """
-    if not folder.is_dir():
-        find_images(folder)  # says what is wrong with it
-    for part in ("ambient", "transmission"):
-        if not (folder / part).is_dir():
-            raise InputError(f"{folder} has no folder {part!r}; a folder of pairs holds ambient/ and transmission/")
-    ambient, transmission = (_by_stem(folder / part) for part in ("ambient", "transmission"))
-    alone = sorted(ambient.keys() ^ transmission.keys())
-    if alone:
-        some = ", ".join(alone[:3]) + (f" and {len(alone) - 3} more" if len(alone) > 3 else "")
-        raise InputError(
-            f"{folder}: {some} in only one of ambient/ and transmission/; give every image its counterpart"
-        )
-    names = sorted(ambient)
-    depths = depth_paths(folder / "depth", [ambient[name] for name in names]) if depth else [None] * len(names)
-    return [PairPaths(ambient[name], transmission[name], path) for name, path in zip(names, depths, strict=True)]
-
-
 def check_pair(pair: PairPaths) -> None:
-    """Raise ``InputError`` if a file of a pair is no image, or the two differ in size."""
+    """Raise ``InputError`` if a file of a pair is no image, its depth image none, or they differ in size."""
     (height, width), other = read_size(pair.ambient), read_size(pair.transmission)
     if (height, width) != other:
         raise InputError(
             f"{pair.ambient} is {width}x{height} but its transmission is {other[1]}x{other[0]}; "
             "bring the pair to one size"
         )
+    if pair.depth is not None:
+        _check_depth(pair.ambient, pair.depth)
 
 
 def depth_paths(folder: Path, photos: Sequence[Path]) -> list[Path]:
@@ -182,11 +144,7 @@ def depth_paths(folder: Path, photos: Sequence[Path]) -> list[Path]:
     for photo in photos:
         if photo.stem not in found:
             raise InputError(f"{photo} has no depth image; give it one, {folder / photo.stem}.png say")
-        (height, width), other = read_size(photo), read_size(found[photo.stem], depth=True)
-        if (height, width) != other:
-            raise InputError(
-                f"{photo} is {width}x{height} but its depth image is {other[1]}x{other[0]}; bring it to that size"
-            )
+        _check_depth(photo, found[photo.stem])
     return [found[photo.stem] for photo in photos]
 
 
@@ -202,3 +160,11 @@ def _by_stem(folder: Path) -> dict[str, Path]:
             raise InputError(f"{path} and {found[path.stem].name} have the same name; keep one of them")
         found[path.stem] = path
     return found
+
+
+def _check_depth(photo: Path, depth: Path) -> None:
+    (height, width), other = read_size(photo), read_size(depth, depth=True)
+    if (height, width) != other:
+        raise InputError(
+            f"{photo} is {width}x{height} but its depth image is {other[1]}x{other[0]}; bring it to that size"
+        )

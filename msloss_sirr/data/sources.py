@@ -8,7 +8,7 @@ from msloss_sirr.catalogue.layout import open_set, parse_source
 from msloss_sirr.data.config import DataConfig
 from msloss_sirr.data.damage import Damage
 from msloss_sirr.data.draws import Draws
-from msloss_sirr.data.folders import Images, PairPaths, Pairs, check_pair, depth_paths, find_pairs, pairs_of
+from msloss_sirr.data.folders import Images, PairPaths, Pairs, check_pair, depth_paths, pairs_of
 from msloss_sirr.errors import InputError
 from msloss_sirr.images.listing import find_images
 from msloss_sirr.images.reading import read_depth, read_size
@@ -80,24 +80,21 @@ def list_pairs(text: str | Path, *, depth: bool = False) -> list[PairPaths]:
 
     Args:
         text: a folder that holds ``ambient`` and ``transmission``, or ``SET=FOLDER``, ``SET/SUBSET=FOLDER``,
-            ``SET/SUBSET/SPLIT=FOLDER``.
-        depth: whether there must be depth images too: ``depth`` beside a folder's ``ambient``, or what the set has.
+            ``SET/SUBSET/SPLIT=FOLDER``. Images are matched by name without suffix.
+        depth: whether there must be depth images too, in a folder ``depth`` beside ``ambient``.
 
     Raises:
         InputError: if there is nothing of the kind, or a pair is not whole.
     """
     source = parse_source(str(text))
-    if source.name == "pairs" and not source.subset and not source.split:
-        return find_pairs(source.folder, depth=depth)
     found = []
     for item in open_set(source.name, source.folder, subset=source.subset, split=source.split):
         if not {"ambient", "transmission"} <= item.files.keys():
             raise InputError(f"{text} holds photographs, not pairs")
-        if depth and "depth" not in item.files:
-            raise InputError(f"{item.files['ambient']} has no depth image; give the set some, or take MiDaS")
-        found.append(
-            PairPaths(item.files["ambient"], item.files["transmission"], item.files["depth"] if depth else None)
-        )
+        ambient, depth_image = item.files["ambient"], item.files.get("depth")
+        if depth and depth_image is None:
+            raise InputError(f"{ambient} has no depth image; give it one, in a folder depth beside {ambient.parent}")
+        found.append(PairPaths(ambient, item.files["transmission"], depth_image if depth else None))
     return found
 
 

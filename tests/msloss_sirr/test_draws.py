@@ -11,8 +11,9 @@ from torch.utils.data import DataLoader
 
 from msloss_sirr.data.batches import compose
 from msloss_sirr.data.draws import Draw, DrawBatch, Draws, Kind, collate
-from msloss_sirr.data.folders import Pairs, pair_folder, photo_folder
+from msloss_sirr.data.folders import Pairs, photo_folder
 from msloss_sirr.data.reflections import Reflections
+from msloss_sirr.data.sources import open_pairs
 from msloss_sirr.errors import InputError
 from msloss_sirr.synthesis.making import Synthesis
 from msloss_sirr.synthesis.recipes import Composite, linear
@@ -25,7 +26,7 @@ def same(a: Draw | DrawBatch, b: Draw | DrawBatch) -> bool:
 
 
 def draws_of(pairs: Path, photos: Path, **options: object) -> Draws:
-    return Draws(length=24, crop=24, pairs=pair_folder(pairs), photos=photo_folder(photos), **options)
+    return Draws(length=24, crop=24, pairs=open_pairs(pairs), photos=photo_folder(photos), **options)
 
 
 def test_a_draw_is_a_function_of_seed_epoch_and_number(pairs: Path, photos: Path) -> None:
@@ -50,7 +51,7 @@ def test_real_share(pairs: Path, photos: Path) -> None:
         draws = draws_of(pairs, photos, real_share=share)
         real = sum(draws[i].kind is Kind.REAL for i in range(24)) / 24
         assert real == share if share in (0, 1) else 0.1 < real < 0.7
-    only_pairs = Draws(length=5, crop=24, pairs=pair_folder(pairs), real_share=0.0)
+    only_pairs = Draws(length=5, crop=24, pairs=open_pairs(pairs), real_share=0.0)
     assert all(only_pairs[i].kind is Kind.REAL for i in range(5))
     with pytest.raises(ValueError, match="nothing to draw from"):
         Draws(length=1, crop=8)
@@ -76,7 +77,7 @@ def test_transplants_lay_reflections_of_pairs_on_photos_and_on_pairs(pairs: Path
     expected = transplant(batch.first[laid] / 255, batch.second[laid] / 255, batch.seed[laid].tolist())
     torch.testing.assert_close(made.ambient[laid], expected.ambient)
     torch.testing.assert_close(made.target.transmission[laid], batch.first[laid] / 255)
-    alone = Draws(length=40, crop=24, pairs=pair_folder(pairs), real_share=0.5, transplant_share=0.1)
+    alone = Draws(length=40, crop=24, pairs=open_pairs(pairs), real_share=0.5, transplant_share=0.1)
     assert {alone[i].kind for i in range(40)} == {Kind.REAL, Kind.TRANSPLANTED}
 
 

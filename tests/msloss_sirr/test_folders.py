@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from msloss_sirr.data.folders import Images, pair_folder, photo_folder
+from msloss_sirr.data.folders import Images, photo_folder
+from msloss_sirr.data.sources import open_pairs
 from msloss_sirr.errors import InputError
 from msloss_sirr.images.listing import find_images
 
@@ -14,7 +15,7 @@ from .conftest import save, smooth
 
 def test_pairs_are_matched_by_name(pairs: Path) -> None:
     (pairs / "ambient" / "2.png").rename(pairs / "ambient" / "2.bmp")
-    found = pair_folder(pairs)
+    found = open_pairs(pairs)
     assert len(found) == 4
     for index in range(4):
         ambient, transmission, depth = found[index]
@@ -34,20 +35,20 @@ def test_photos_are_kept_as_far_as_the_cache_goes(photos: Path) -> None:
 
 def check(folder: Path, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
-        pair_folder(folder)
+        open_pairs(folder)
     assert "\n" not in str(caught.value)
 
 
 def test_bad_folders_are_named(pairs: Path, tmp_path: Path) -> None:
-    check(tmp_path / "none", "none does not exist; give a folder of images")
+    check(tmp_path / "none", "none does not exist; give the folder of a copy of pairs")
     with pytest.raises(InputError, match="is a file, not a folder"):
         photo_folder(pairs / "ambient" / "0.png")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="empty holds no images"):
         photo_folder(tmp_path / "empty")
-    check(tmp_path / "empty", "has no folder 'ambient'")
+    check(tmp_path / "empty", "holds nothing of pairs where it is looked for")
     save(pairs / "ambient" / "extra.png", smooth(0))
-    check(pairs, "extra in only one of ambient/ and transmission/")
+    check(pairs, r"has items that are not whole: extra \(ambient only\)")
     save(pairs / "transmission" / "extra.png", smooth(0, 41))
     check(pairs, "extra.png is 56x40 but its transmission is 56x41")
     save(pairs / "transmission" / "extra.bmp", smooth(0))

@@ -17,7 +17,8 @@ from msloss_sirr import InputError, LossConfig, Remover, RemoverConfig, TrainCon
 from msloss_sirr.cli import main
 from msloss_sirr.data.batches import compose
 from msloss_sirr.data.draws import Draws, collate
-from msloss_sirr.data.folders import Pairs, depth_images, pair_folder, photo_folder
+from msloss_sirr.data.folders import Pairs, depth_images, photo_folder
+from msloss_sirr.data.sources import open_pairs
 from msloss_sirr.depth.config import DepthConfig
 from msloss_sirr.depth.midas import load_midas
 from msloss_sirr.depth.network import MidasSmall
@@ -78,8 +79,12 @@ def test_depth_images_that_do_not_fit_are_named(photos: Path, pairs: Path) -> No
     Image.new("L", (5, 7)).save(photos / "depth" / "photo 0.png")
     with pytest.raises(InputError, match=r"photo 0\.png is 56x40 but its depth image is 5x7"):
         depth_images(photos / "depth", paths)
-    with pytest.raises(InputError, match="depth does not exist"):
-        pair_folder(pairs, depth=True)
+    with pytest.raises(InputError, match=r"0\.png has no depth image; give it one, in a folder depth beside"):
+        open_pairs(pairs, depth=True)
+    with_depth(pairs, [f"{i}.png" for i in range(4)])
+    Image.new("L", (5, 7)).save(pairs / "depth" / "2.png")
+    with pytest.raises(InputError, match=r"2\.png is 56x40 but its depth image is 5x7"):
+        open_pairs(pairs, depth=True)
 
 
 def test_depth_is_cut_and_mirrored_as_its_photograph_is(photos: Path, pairs: Path) -> None:
@@ -88,7 +93,7 @@ def test_depth_is_cut_and_mirrored_as_its_photograph_is(photos: Path, pairs: Pat
     images = photo_folder(photos)
     depths = depth_images(photos / "depth", images.paths)
     draws = Draws(
-        length=40, crop=16, pairs=pair_folder(pairs, depth=True), photos=images, photo_depths=depths, real_share=0.5
+        length=40, crop=16, pairs=open_pairs(pairs, depth=True), photos=images, photo_depths=depths, real_share=0.5
     )
     for i in range(40):
         draw = draws[i]
@@ -153,7 +158,7 @@ def test_training_finds_the_depth_that_its_configuration_names(
 
 def test_training_with_depth_images(guided: TrainConfig, pairs: Path, photos: Path) -> None:
     stored = dataclasses.replace(guided, depth=DepthConfig(source="stored"))
-    with pytest.raises(InputError, match="depth does not exist"):
+    with pytest.raises(InputError, match="has no depth image"):
         train(stored)
     with_depth(pairs, [f"{i}.png" for i in range(4)])
     with pytest.raises(InputError, match="depth does not exist"):

@@ -7,7 +7,7 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from msloss_sirr import Evaluation, Layers, Remover, RemoverConfig, Scores, evaluate, score
-from msloss_sirr.data.folders import pair_folder
+from msloss_sirr.data.sources import open_pairs
 from msloss_sirr.evaluation.scores import mean
 from msloss_sirr.images.reading import to_bytes
 
@@ -38,17 +38,17 @@ def test_what_is_scored_is_what_would_be_stored() -> None:
 
 def test_untrained_remover_scores_as_the_input_and_keeps_its_mode(pairs: Path) -> None:
     remover = Remover(RemoverConfig(channels=(4, 4)))
-    scores = evaluate(remover, pair_folder(pairs))
+    scores = evaluate(remover, open_pairs(pairs))
     assert len(scores) == 4
     assert all(s.before == s.after for s in scores)
     assert remover.training
-    some = evaluate(remover, pair_folder(pairs), indices=[1, 3])
+    some = evaluate(remover, open_pairs(pairs), indices=[1, 3])
     assert some == [scores[1], scores[3]]
     assert mean(scores).before.psnr == pytest.approx(sum(s.before.psnr for s in scores) / 4)
 
 
 def test_steps_are_applied(pairs: Path) -> None:
-    half = evaluate(lambda x: Layers(x / 2, x), pair_folder(pairs), steps=1)
-    quarter = evaluate(lambda x: Layers(x / 2, x), pair_folder(pairs), steps=2)
+    half = evaluate(lambda x: Layers(x / 2, x), open_pairs(pairs), steps=1)
+    quarter = evaluate(lambda x: Layers(x / 2, x), open_pairs(pairs), steps=2)
     assert isinstance(half[0], Evaluation)
     assert all(q.after.psnr < h.after.psnr for q, h in zip(quarter, half, strict=True))
