@@ -2,17 +2,17 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 
 from msloss_sirr.errors import InputError
 from msloss_sirr.files import whole_file
-from msloss_sirr.training.config import TrainConfig
 
-_STATE = frozenset({"epoch", "remover", "optimizer", "schedule", "best", "random"})
+STATE = frozenset({"epoch", "remover", "optimizer", "schedule", "best", "random"})
+"""What the state of a remover's training holds."""
 _MAY_DIFFER = frozenset({"out", "resume", "workers", "device"})
 
 
@@ -32,30 +32,53 @@ class Epoch(NamedTuple):
     ssim: float
 
 
+class Configuration(Protocol):
+    """A dataclass that says how a run is made, and whether it is to be resumed."""
+
+    @property
+    def resume(self) -> bool:
+        """Whether to continue the run in the folder."""
+
+
+class Numbered(Protocol):
+    """What an epoch came to, a NamedTuple with its number."""
+
+    @property
+    def epoch(self) -> int:
+        """The number of the epoch, from 0."""
+
+    def _asdict(self) -> dict[str, Any]: ...
+
+
 class RunFolder:
     """The files of one run, each written whole or not at all.
 
     - ``config.json``: the configuration,
-    - ``best.safetensors``, ``last.safetensors``: removers,
-    - ``metrics.jsonl``: an ``Epoch`` a line,
+    - ``best.safetensors``, ``last.safetensors``: networks,
+    - ``metrics.jsonl``: what an epoch came to, a line each,
     - ``state.pt``: everything a resume needs.
 
     Args:
         path: the folder.
+        state: what the state must hold.
+        others: other files and folders that a run leaves, by name.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, state: frozenset[str] = STATE, others: Sequence[str] = ()) -> None:
         self.path = path
         self.best = path / "best.safetensors"
         self.last = path / "last.safetensors"
+        self._holds = state
+        self._others = [path / name for name in others]
         self._state = path / "state.pt"
         self._metrics = path / "metrics.jsonl"
         self._config = path / "config.json"
 
-    def check(self, config: TrainConfig) -> None:
+    def check(self, config: Configuration) -> None:
         """Raise ``InputError`` unless the run can begin here, or is the one to resume."""
         if not config.resume:
-            if any(file.exists() for file in (self._config, self._state, self._metrics, self.best, self.last)):
+            files = (self._config, self._state, self._metrics, self.best, self.last, *self._others)
+            if any(file.exists() for file in files):
                 raise InputError(f"{self.path} holds a run already; continue it with --resume, or give another --out")
             return
         if not self._config.exists():
@@ -75,7 +98,7 @@ class RunFolder:
             raise InputError(f"{self._config} is damaged; begin a new run with another --out")
         return told
 
-    def begin(self, config: TrainConfig) -> None:
+    def begin(self, config: Configuration) -> None:
         """Make the folder, and write the configuration."""
         self.path.mkdir(parents=True, exist_ok=True)
         _write(self._config, json.dumps(_told(config), indent=2) + "\n")
@@ -88,11 +111,11 @@ class RunFolder:
             state: dict[str, Any] = torch.load(self._state, map_location="cpu", weights_only=True)
         except Exception as error:  # torch.load raises anything at all for a damaged file
             raise InputError(f"{self._state} is damaged; begin a new run with another --out") from error
-        if not isinstance(state, dict) or not state.keys() >= _STATE:
+        if not isinstance(state, dict) or not state.keys() >= self._holds:
             raise InputError(f"{self._state} is no state of a training; begin a new run with another --out")
         return state
 
-    def record(self, epoch: Epoch, state: Mapping[str, Any]) -> None:
+    def record(self, epoch: Numbered, state: Mapping[str, Any]) -> None:
         """Add an epoch to the metrics, in place of any later than it, and save the state after it."""
         lines = self._metrics.read_text().splitlines() if self._metrics.exists() else []
         earlier = lines[: epoch.epoch]
@@ -101,7 +124,7 @@ class RunFolder:
             torch.save(dict(state), partial)
 
 
-def _told(config: TrainConfig) -> dict[str, Any]:
+def _told(config: Any) -> dict[str, Any]:
     told: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config), default=str))
     return told
 

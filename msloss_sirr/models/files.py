@@ -1,0 +1,77 @@
+"""Networks as files: safetensors, with the configuration inside."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from msloss_sirr.errors import InputError
+from msloss_sirr.files import whole_file
+from msloss_sirr.pretrained import load_state
+
+_Network = TypeVar("_Network", bound=nn.Module)
+
+
+def save_network(
+    network: nn.Module, config: Any, path: Path, kind: str, notes: Mapping[str, str] | None = None
+) -> None:
+    """Write a network to a file, whole or not at all.
+
+    Args:
+        network: what to save.
+        config: what it is made from, a dataclass.
+        path: ends in ``.safetensors``.
+        kind: what `load_network` is to look for.
+        notes: more to be said in the file's metadata.
+    """
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    told = json.dumps(dataclasses.asdict(config))
+    with whole_file(path) as partial:
+        save_file(state, partial, {**(notes or {}), "format": kind, "config": told})
+
+
+def load_network(
+    path: Path, kind: str, build: Callable[[dict[str, Any]], _Network], *, what: str, command: str
+) -> _Network:
+    """Return the network in a file, in evaluation mode, in float32.
+
+    Args:
+        path: what `save_network` wrote.
+        kind: of what kind it must be.
+        build: makes the network from the fields of its configuration; an `InputError`, ``TypeError``, ``KeyError`` or
+            ``ValueError`` means that they do not fit.
+        what: the network, in messages.
+        command: what writes such files, in messages.
+
+    Raises:
+        InputError: if the file is missing, damaged, or holds another network.
+    """
+    if not path.is_file():
+        problem = "is a folder" if path.is_dir() else "does not exist"
+        raise InputError(f"{path} {problem}; give a checkpoint that {command} wrote")
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = file.metadata() or {}
+            state = {name: _wide(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} is no checkpoint of msloss-sirr, or is damaged: {error}") from error
+    if about.get("format") != kind:
+        raise InputError(f"{path} holds another model; give a checkpoint that {command} wrote")
+    try:
+        with torch.device("meta"):
+            network = build(json.loads(about["config"]))
+    except (InputError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} does not fit this version of msloss: {error}") from error
+    load_state(network, state, path, f"{what} of this version of msloss", assign=True)
+    return network.eval()
+
+
+def _wide(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a tensor in memory of its own: a mapped file may change, and where it lies, sums are rounded otherwise."""
+    return tensor.to(torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True)
