@@ -3,6 +3,10 @@
 import runpy
 from pathlib import Path
 
+import pytest
+
+from msloss_sirr.refgan.config import RefganConfig
+from msloss_sirr.refgan.generator import Generator
 from msloss_sirr.training.presets import PRESETS
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -18,3 +22,10 @@ def test_tables_of_data_are_those_of_the_catalogue() -> None:
     page = (DOCS / "data.md").read_text(encoding="utf-8")
     assert with_tables(page) == page
     assert "\n| `sir2` |" in page
+
+
+@pytest.mark.parametrize(("style", "columns"), [("none", 5), ("reference", 9)])
+def test_sheet_of_refgan_is_drawn(style: str, columns: int) -> None:
+    draw = runpy.run_path(str(DOCS / "draw_refgan.py"))["draw"]
+    sheet = draw(Generator(RefganConfig(style=style, width=2, levels=3)))
+    assert sheet.shape == (3, 24 + 5 * 162 + 2, columns * 162 + 2)

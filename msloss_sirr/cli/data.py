@@ -1,23 +1,32 @@
 """What the commands on data sets do; everything heavy is imported only when one runs."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any
+
+from tyro.conf import subcommand
 
 from msloss_sirr.catalogue.config import ListConfig, PrepareConfig
 from msloss_sirr.doctor.config import CheckConfig
 from msloss_sirr.errors import InputError
 
+COMMANDS: Any = Annotated[
+    Annotated[ListConfig, subcommand("list")]
+    | Annotated[CheckConfig, subcommand("check")]
+    | Annotated[PrepareConfig, subcommand("prepare")],
+    subcommand("data", description="Data sets: which there are, what is wrong with a copy, copies made ready."),
+]
+"""``msloss-sirr data``, as the parser of the command line takes it."""
 
-def run_list(config: ListConfig) -> None:
-    """Tell what sets there are, or all about one."""
+
+def _list(config: ListConfig) -> None:
     from msloss_sirr.catalogue.sets import describe
     from msloss_sirr.catalogue.telling import tell, tell_all
 
     _say(tell(describe(config.name)) if config.name else tell_all())
 
 
-def run_check(config: CheckConfig) -> None:
-    """Report what is wrong with a copy of a set; exit with status 1 if there are errors."""
+def _check(config: CheckConfig) -> None:
     from msloss_sirr.catalogue.layout import list_set, open_source
     from msloss_sirr.cli.progress import progress_bar
     from msloss_sirr.doctor.diagnosis import examine
@@ -39,8 +48,7 @@ def run_check(config: CheckConfig) -> None:
         sys.exit(1)
 
 
-def run_prepare(config: PrepareConfig) -> None:
-    """Prepare a set, and name what was left out; exit with status 1 if anything was."""
+def _prepare(config: PrepareConfig) -> None:
     from msloss_sirr.catalogue.prepare import prepare
     from msloss_sirr.cli.progress import progress_bar
 
@@ -59,3 +67,7 @@ def _say(lines: Iterable[str]) -> None:
     encoding = sys.stdout.encoding or "utf-8"
     for line in lines:
         print(line.encode(encoding, "backslashreplace").decode(encoding))  # noqa: T201
+
+
+RUN: dict[type, Callable[[Any], None]] = {ListConfig: _list, CheckConfig: _check, PrepareConfig: _prepare}
+"""What each of them does."""

@@ -1,0 +1,226 @@
+"""Data sets made by RefGAN."""
+
+import random
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import torch
+import torchvision.transforms.v2.functional as transforms
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor, nn
+
+from msloss_sirr.catalogue.manifest import NAME, Manifest, Record, digest
+from msloss_sirr.data.folders import Images, ImageSequence, Pairs, pair_folder, photo_folder
+from msloss_sirr.errors import InputError
+from msloss_sirr.images.reading import to_bytes, to_float
+from msloss_sirr.images.writing import write_pixels
+from msloss_sirr.photo.remove import find_device
+from msloss_sirr.refgan.checkpoint import load_generator
+from msloss_sirr.refgan.config import RefganGenerateConfig
+from msloss_sirr.refgan.generator import Generator
+from msloss_sirr.refgan.style import degraded, smooth_noise
+from msloss_sirr.synthesis.transplant import reflection_of
+
+_PARTS = ("ambient", "transmission")
+_TRIES = 20
+_SATURATED = 0.98
+_SMALLEST = 16
+"""Side of pictures below which there is no telling a reflection from a scene."""
+
+
+class Made(NamedTuple):
+    """A pair that was made, ``(3, H, W)`` uint8, and what from."""
+
+    ambient: Tensor
+    transmission: Tensor
+    origin: dict[str, Any]
+
+
+def generate(config: RefganGenerateConfig) -> int:
+    """Make a data set of pairs, and return how many of them had to be made.
+
+    A pair is a function of the seed, its number, the checkpoint and the folders: pairs that the folder has already,
+    as its manifest says, are left as they are, so that work that was interrupted goes on where it was.
+
+    Raises:
+        InputError: if the checkpoint, a folder or the device cannot be used, the out folder holds what was made
+            otherwise, or hardly a picture passes the filter.
+    """
+    generator = load_generator(config.checkpoint)
+    if generator.config.style == "reference" and config.references is None:
+        raise InputError(f"{config.checkpoint} lays reflections on photos; give --references, a folder of real pairs")
+    if generator.config.style != "reference" and config.references is not None:
+        raise InputError(f"{config.checkpoint} is given no reflections; leave out --references")
+    references = None if config.references is None else pair_folder(config.references)
+    maker = Maker(generator.to(find_device(config.device)), photo_folder(config.photos), references, config)
+    if not (config.out / NAME).exists() and any((config.out / part).exists() for part in _PARTS):
+        raise InputError(f"{config.out} holds pairs that refgan has not made; give another --out")
+    manifest = Manifest(config.out, maker.about())
+    missing = [number for number in range(config.count) if not manifest.intact(_name(number))]
+    for part in _PARTS:
+        (config.out / part).mkdir(exist_ok=True)
+    console = Console(stderr=True)
+    for number in track(missing, "generating", console=console, disable=not console.is_terminal):
+        made = maker.pair(number)
+        files = {part: f"{part}/{_name(number)}.png" for part in _PARTS}
+        write_pixels(config.out / files["ambient"], made.ambient)
+        write_pixels(config.out / files["transmission"], made.transmission)
+        digests = {part: digest(config.out / path) for part, path in files.items()}
+        manifest.add(Record(_name(number), files, digests, made.origin))
+    manifest.finish()
+    return len(missing)
+
+
+class Maker:
+    """Makes pairs, each a function of its number.
+
+    Args:
+        generator: in evaluation mode.
+        photos: photos without reflections.
+        references: pairs to take reflections from, if the generator is given any.
+        config: crop, seed, and what passes.
+    """
+
+    def __init__(
+        self, generator: Generator, photos: ImageSequence, references: Pairs | None, config: RefganGenerateConfig
+    ) -> None:
+        self.generator = generator
+        self.photos = photos
+        self.references = references
+        self.config = config
+        self.device = next(generator.parameters()).device
+        self.reflection = lru_cache(maxsize=256)(self._reflection)
+        for module in generator.modules():
+            if isinstance(module, nn.Dropout):
+                module.train(config.dropout)
+
+    def about(self) -> dict[str, Any]:
+        """Return what all pairs are a function of, for a manifest."""
+        config = self.config
+        return {
+            "made_by": "refgan",
+            "checkpoint": digest(config.checkpoint),
+            "network": dict(vars(self.generator.config)),
+            "photos": _folder(self.photos),
+            "references": None if self.references is None else _folder(self.references.ambient),
+            "seed": config.seed,
+            "crop": config.crop,
+            "dropout": config.dropout,
+            "least": config.least,
+            "most": config.most,
+        }
+
+    @torch.no_grad()
+    def pair(self, number: int) -> Made:
+        """Return the first of several tries at a pair that passes the filter.
+
+        Raises:
+            InputError: if none does.
+        """
+        for attempt in range(_TRIES):
+            made = self._try(random.Random(f"{self.config.seed}:{number}:{attempt}"))  # noqa: S311
+            if passes(to_float(made.ambient), to_float(made.transmission), self.config.least, self.config.most):
+                return made._replace(origin={**made.origin, "attempt": attempt})
+        raise InputError(
+            f"{_TRIES} tries at pair {number} had too weak a reflection, or too many saturated pixels; "
+            "give a generator that was trained for longer, or a lower --least and a higher --most"
+        )
+
+    def _try(self, rng: random.Random) -> Made:
+        which = rng.randrange(len(self.photos))
+        photo, crop = self.photos[which], self.config.crop
+        _check_size(_file(self.photos, which), photo)
+        shape = (photo.shape[1], photo.shape[2]) if crop is None else (crop, crop)
+        window = Window.drawn(rng, photo, shape)
+        pixels = window.cut(photo, shape)
+        transmission = to_float(pixels)[None].to(self.device)
+        seed = rng.getrandbits(63)
+        style, told = self._style(rng, seed, transmission)
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            ambient = self.generator(transmission, style)[0]
+        origin = {"photo": _file(self.photos, which), "window": window._asdict(), "seed": seed, **told}
+        return Made(to_bytes(ambient).cpu(), pixels, origin)
+
+    def _style(self, rng: random.Random, seed: int, like: Tensor) -> tuple[Tensor | None, dict[str, Any]]:
+        """Return the style of a pair, and what it is from."""
+        if self.generator.config.style == "noise":
+            return smooth_noise([seed], like), {}
+        if self.references is None:
+            return None, {}
+        which = rng.randrange(len(self.references))
+        reflection, shape = self.reflection(which), (like.shape[2], like.shape[3])
+        window = Window.drawn(rng, reflection, shape)
+        style = degraded(to_float(window.cut(reflection, shape))[None].to(self.device), [seed])
+        return style, {"reference": _file(self.references.ambient, which), "reference_window": window._asdict()}
+
+    def _reflection(self, which: int) -> Tensor:
+        """Return the reflection of a pair, ``(3, H, W)`` uint8."""
+        assert self.references is not None  # noqa: S101
+        pair = self.references[which]
+        _check_size(_file(self.references.ambient, which), pair.ambient)
+        ambient, transmission = (to_float(image)[None].to(self.device) for image in (pair.ambient, pair.transmission))
+        return to_bytes(reflection_of(ambient, transmission)[0]).cpu()
+
+
+class Window(NamedTuple):
+    """A part of an image, in pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+    mirrored: bool
+
+    @classmethod
+    def drawn(cls, rng: random.Random, image: Tensor, shape: tuple[int, int]) -> "Window":
+        """Return a random window of the proportions of ``shape``, between as large as it and what ``image`` holds."""
+        sides = (image.shape[1], image.shape[2])
+        largest = min(side / wanted for side, wanted in zip(sides, shape, strict=True))
+        scale = rng.uniform(min(1.0, largest), largest)
+        height, width = (min(max(round(scale * wanted), 1), side) for side, wanted in zip(sides, shape, strict=True))
+        top, left = rng.randint(0, sides[0] - height), rng.randint(0, sides[1] - width)
+        return cls(top, left, height, width, rng.random() < 0.5)
+
+    def cut(self, image: Tensor, shape: tuple[int, int]) -> Tensor:
+        """Return this part of an image, resized."""
+        place = (self.top, self.left, self.height, self.width)
+        part: Tensor = transforms.resized_crop(image, *place, list(shape), antialias=True)
+        return part.flip(-1) if self.mirrored else part
+
+
+def passes(ambient: Tensor, transmission: Tensor, least: float, most: float) -> bool:
+    """Return whether a pair, ``(3, H, W)`` in [0, 1], has a reflection that is neither too weak nor blinding.
+
+    Args:
+        ambient: I.
+        transmission: T.
+        least: what the mean of I - T, where positive, must reach.
+        most: the share of pixels that may be saturated (0.98 in all channels) in I and not in T.
+    """
+    blind = (ambient.amin(0) >= _SATURATED) & (transmission.amin(0) < _SATURATED)
+    weak = float((ambient - transmission).clamp(min=0).mean()) < least
+    return not weak and float(blind.float().mean()) <= most
+
+
+def _check_size(name: str, image: Tensor) -> None:
+    if min(image.shape[1:]) < _SMALLEST:
+        raise InputError(
+            f"{name} is {image.shape[2]}x{image.shape[1]}; {_SMALLEST} pixels a side is the least, leave it out"
+        )
+
+
+def _name(number: int) -> str:
+    return f"{number:05}"
+
+
+def _file(images: ImageSequence, which: int) -> str:
+    return images.paths[which].name if isinstance(images, Images) else str(which)
+
+
+def _folder(images: ImageSequence) -> dict[str, Any]:
+    """Return how many images a folder has, and the digest of their names."""
+    names = "\n".join(_file(images, which) for which in range(len(images)))
+    return {"images": len(images), "names": sha256(names.encode()).hexdigest()}
