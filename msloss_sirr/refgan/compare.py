@@ -8,7 +8,8 @@ import torchvision.transforms.v2.functional as transforms
 from torch import Tensor
 
 from msloss_sirr.data.draws import Draws, collate
-from msloss_sirr.data.folders import Images, Pairs, pair_folder, photo_folder
+from msloss_sirr.data.folders import Images, Pairs, photo_folder
+from msloss_sirr.data.sources import open_pairs
 from msloss_sirr.data.statistics import ReflectionStatistics, SetStatistics, set_statistics
 from msloss_sirr.errors import InputError
 from msloss_sirr.images.reading import to_bytes, to_float
@@ -28,7 +29,7 @@ def compare(config: RefganCompareConfig) -> str:
     """
     if not config.sets:
         raise InputError("no sets given; name folders of pairs")
-    sets = {str(folder): pair_folder(folder) for folder in config.sets}
+    sets = {text: open_pairs(text) for text in config.sets}
     found = {name: set_statistics(_resized(pairs, config, name)) for name, pairs in sets.items()}
     if config.photos is not None:
         found |= _recipes(config.photos, next(iter(sets.values())), config)

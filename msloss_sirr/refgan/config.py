@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from msloss_sirr.data.config import DataConfig
 from msloss_sirr.errors import InputError
 from msloss_sirr.fields import check_fields
 
@@ -47,14 +48,7 @@ class RefganTrainConfig:
 
     out: Path
     """Folder of the run: checkpoint, samples, metrics, configuration."""
-    pairs: Path | None = None
-    """Folder of real pairs to train on: ambient/NAME and transmission/NAME."""
-    photos: Path | None = None
-    """Folder of photos without reflections, to make reflections on."""
-    real_share: float = 0.7
-    """Share of real pairs among the training images, if there are photos too."""
-    crop: int = 256
-    """Side of the training crops in pixels."""
+    data: Annotated[DataConfig, arg(name="")] = field(default_factory=lambda: DataConfig(crop=256, real_share=0.7))
 
     epochs: int = 200
     """Epochs; the learning rate is constant for the first half, and falls to zero along a line over the second."""
@@ -87,10 +81,8 @@ class RefganTrainConfig:
         for name in ("epochs", "epoch_images", "batch", "samples"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; give 1 or more")
-        if not 0 <= self.real_share <= 1:
-            raise InputError(f"real_share is {self.real_share}; give a number from 0 to 1")
-        if self.crop < 32:
-            raise InputError(f"crop is {self.crop}; give 32 or more, 128 or more to learn anything")
+        if self.data.crop < 32:
+            raise InputError(f"crop is {self.data.crop}; give 32 or more, 128 or more to learn anything")
         if not self.lr > 0 or not self.l1 >= 0:
             raise InputError(f"lr={self.lr}, l1={self.l1}: give a number greater than 0, and one that is not negative")
         if not 0 <= self.seed < 2**32:
@@ -109,8 +101,8 @@ class RefganGenerateConfig:
     """Folder of photos without reflections."""
     out: Path
     """Folder to write to: ambient/NNNNN.png, transmission/NNNNN.png and manifest.jsonl."""
-    references: Path | None = None
-    """Folder of real pairs whose reflections are laid on the photos, if the generator is given references."""
+    references: str | None = None
+    """Real pairs, a folder or SET=FOLDER: their reflections are laid on the photos, if the generator takes any."""
     count: int = 7115
     """Pairs to make. More can be made later in the same folder."""
     seed: int = 0
@@ -141,8 +133,8 @@ class RefganGenerateConfig:
 class RefganCompareConfig:
     """Compare what reflections do to pictures in several sets of pairs: the statistics of I - T."""
 
-    sets: Positional[tuple[Path, ...]]
-    """Folders of pairs: ambient/NAME and transmission/NAME."""
+    sets: Positional[tuple[str, ...]]
+    """Folders of pairs, or sets of the catalogue, SET=FOLDER."""
     side: int | None = 256
     """Short side that pictures are reduced or enlarged to, so that sets of any size compare; None leaves them."""
     limit: int | None = None

@@ -12,7 +12,8 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from msloss_sirr.catalogue.manifest import NAME, Manifest, Record, digest
-from msloss_sirr.data.folders import Images, ImageSequence, Pairs, pair_folder, photo_folder
+from msloss_sirr.data.folders import Images, ImageSequence, Pairs, photo_folder
+from msloss_sirr.data.sources import open_pairs
 from msloss_sirr.errors import InputError
 from msloss_sirr.images.reading import to_bytes, to_float
 from msloss_sirr.images.writing import write_pixels
@@ -53,7 +54,7 @@ def generate(config: RefganGenerateConfig) -> int:
         raise InputError(f"{config.checkpoint} lays reflections on photos; give --references, a folder of real pairs")
     if generator.config.style != "reference" and config.references is not None:
         raise InputError(f"{config.checkpoint} is given no reflections; leave out --references")
-    references = None if config.references is None else pair_folder(config.references)
+    references = None if config.references is None else open_pairs(config.references)
     maker = Maker(generator.to(find_device(config.device)), photo_folder(config.photos), references, config)
     if not (config.out / NAME).exists() and any((config.out / part).exists() for part in _PARTS):
         raise InputError(f"{config.out} holds pairs that refgan has not made; give another --out")

@@ -1,5 +1,6 @@
 """The training of RefGAN: a generator against a discriminator, as pix2pix."""
 
+import sys
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,16 +12,18 @@ from accelerate.utils import set_seed
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from msloss_sirr.data.draws import collate
+from msloss_sirr.data.damage import Damage
+from msloss_sirr.data.draws import DrawBatch, collate
+from msloss_sirr.data.sources import build_draws
 from msloss_sirr.errors import InputError
 from msloss_sirr.images.writing import write_pixels
 from msloss_sirr.refgan.checkpoint import save_generator
 from msloss_sirr.refgan.config import RefganTrainConfig
 from msloss_sirr.refgan.discriminator import PatchDiscriminator
 from msloss_sirr.refgan.generator import Generator
-from msloss_sirr.refgan.pairs import Example, build_draws, examples
+from msloss_sirr.refgan.pairs import Example, examples
 from msloss_sirr.refgan.sheet import contact_sheet
-from msloss_sirr.synthesis.recipes import Recipe, linear
+from msloss_sirr.synthesis.making import Synthesis, build_synthesis
 from msloss_sirr.training.progress import TrainingProgress
 from msloss_sirr.training.run import RunFolder
 
@@ -45,7 +48,7 @@ class RefganEpoch(NamedTuple):
     images_per_second: float
 
 
-def train_refgan(config: RefganTrainConfig, *, recipe: Recipe = linear) -> Path:
+def train_refgan(config: RefganTrainConfig, *, synthesis: Synthesis | None = None) -> Path:
     """Train RefGAN, and return the checkpoint of its generator.
 
     Runs on the device that accelerate finds, or on all that ``accelerate launch`` sets up. A run that was interrupted
@@ -53,28 +56,28 @@ def train_refgan(config: RefganTrainConfig, *, recipe: Recipe = linear) -> Path:
 
     Args:
         config: the training.
-        recipe: makes reflections on photos.
+        synthesis: makes reflections on photos; ``None`` makes them as the configuration says.
 
     Raises:
         InputError: if a folder, a file or the configuration cannot be used.
 
     Source: Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", CVPR 2017.
     """
-    return _Training(config, recipe).run()
+    return _Training(config, synthesis).run()
 
 
 class _Training:
     """A training under way."""
 
-    def __init__(self, config: RefganTrainConfig, recipe: Recipe) -> None:
+    def __init__(self, config: RefganTrainConfig, synthesis: Synthesis | None = None) -> None:
         self.config = config
-        self.recipe = recipe
+        self.synthesis = build_synthesis(config.data.synthesis) if synthesis is None else synthesis
         self.folder = RunFolder(config.out, _STATE, (_SAMPLES,))
         self.folder.check(config)
-        draws = build_draws(config, config.epoch_images)
-        shown = build_draws(config, config.samples)
-        shown.set_epoch(_SHEET_EPOCH)
-        self.shown = examples(collate([shown[i] for i in range(len(shown))]), recipe, config.network.style)
+        self.damage = Damage(config.data.damaged, lambda line: print(line, file=sys.stderr))  # noqa: T201
+        draws = build_draws(config.data, length=config.epoch_images, seed=config.seed, damage=self.damage)
+        draws.set_epoch(_SHEET_EPOCH)
+        self.shown = self._examples(collate([draws[i] for i in range(config.samples)]))
         precision = "bf16" if config.precision == "bfloat16" else "no"
         try:
             self.accelerator = Accelerator(cpu=config.device == "cpu", mixed_precision=precision)
@@ -114,8 +117,8 @@ class _Training:
         self.loader.set_epoch(epoch)
         for index, draws in enumerate(self.loader):
             lr = self._set_lr(epoch + index / len(self.loader))
-            sums += self._step(examples(draws, self.recipe, self.config.network.style))
-            images += len(draws.real) * self.accelerator.num_processes
+            sums += self._step(self._examples(draws))
+            images += len(draws.kind) * self.accelerator.num_processes
             progress.batch(epoch)
         seconds = time.perf_counter() - start
         means = self.accelerator.reduce(sums / len(self.loader), reduction="mean")
@@ -123,6 +126,11 @@ class _Training:
             raise InputError(f"the loss is {float(means.sum())} in epoch {epoch}; begin a new run with a lower --lr")
         discriminator, adversarial, difference = means.tolist()
         return RefganEpoch(epoch, discriminator, adversarial, difference, lr, seconds, images / seconds)
+
+    def _examples(self, draws: DrawBatch) -> Example:
+        for what in draws.damaged:
+            self.damage.meet(what)
+        return examples(draws, self.synthesis, self.config.network.style)
 
     def _step(self, example: Example) -> Tensor:
         """Move both networks once, and return the losses: discriminator, adversarial, difference."""

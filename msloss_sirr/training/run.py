@@ -83,7 +83,7 @@ class RunFolder:
             return
         if not self._config.exists():
             raise InputError(f"{self.path} holds no run to resume; leave out --resume to begin one")
-        then, now = self._config_then(), _told(config)
+        then, now = _flat(self._config_then()), _flat(_told(config))
         differ = sorted(name for name in now if now[name] != then.get(name) and name not in _MAY_DIFFER)
         if differ:
             changes = ", ".join(f"{name}: {then.get(name)} then, {now[name]} now" for name in differ)
@@ -127,6 +127,14 @@ class RunFolder:
 def _told(config: Any) -> dict[str, Any]:
     told: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config), default=str))
     return told
+
+
+def _flat(told: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Return the fields of a configuration by their dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in told.items():
+        flat.update(_flat(value, f"{above}{name}.") if isinstance(value, dict) else {above + name: value})
+    return flat
 
 
 def _write(path: Path, text: str) -> None:

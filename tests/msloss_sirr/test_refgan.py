@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from msloss_sirr import InputError, Remover, RemoverConfig, save_remover
-from msloss_sirr.data.draws import DrawBatch
+from msloss_sirr.data.draws import DrawBatch, Kind
 from msloss_sirr.images.reading import to_float
 from msloss_sirr.refgan.checkpoint import load_generator, save_generator
 from msloss_sirr.refgan.config import RefganConfig
@@ -21,6 +21,7 @@ from msloss_sirr.refgan.generator import Generator
 from msloss_sirr.refgan.pairs import examples
 from msloss_sirr.refgan.style import degraded, smooth_noise, training_style
 from msloss_sirr.synthesis.light import linear_light
+from msloss_sirr.synthesis.making import Synthesis
 from msloss_sirr.synthesis.recipes import composed
 from msloss_sirr.synthesis.transplant import reflection_of
 
@@ -180,10 +181,9 @@ def test_real_pairs_are_aligned_and_made_ones_left_alone() -> None:
     picture = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(1))
     picture = (F.interpolate(picture, (112, 112), mode="bicubic").clamp(0, 1) * 255).byte()
     scene, moved = picture[..., 8:104, 8:104], picture[..., 11:107, 6:102]
-    both = torch.tensor([True, False])
-    draws = DrawBatch(moved.repeat(2, 1, 1, 1), scene.repeat(2, 1, 1, 1), both, torch.tensor([0, 1]))
-    made = composed(to_float(draws.first), to_float(draws.second))
-    example = examples(draws, lambda *photos: made, "none")
+    kinds = torch.tensor([int(Kind.REAL), int(Kind.REFLECTED)])
+    draws = DrawBatch(moved.repeat(2, 1, 1, 1), scene.repeat(2, 1, 1, 1), kinds, torch.tensor([0, 1]))
+    example = examples(draws, Synthesis(lambda first, second, _: composed(first, second)), "none")
     inner = (..., slice(8, -8), slice(8, -8))
     away = (example.transmission - example.ambient)[inner].abs().mean((1, 2, 3))
     assert away[0] < 0.01 < away[1]

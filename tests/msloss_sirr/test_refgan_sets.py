@@ -12,14 +12,14 @@ from torch import Tensor
 from msloss_sirr import InputError, TrainConfig, train
 from msloss_sirr.catalogue.manifest import read_manifest
 from msloss_sirr.cli import main
-from msloss_sirr.data.folders import pair_folder
+from msloss_sirr.data.sources import open_pairs
 from msloss_sirr.images.reading import read_pixels, to_float
 from msloss_sirr.refgan.checkpoint import save_generator
 from msloss_sirr.refgan.config import RefganCompareConfig, RefganGenerateConfig
 from msloss_sirr.refgan.generate import generate, passes
 from msloss_sirr.refgan.generator import Generator
 
-from .conftest import save, smooth
+from .conftest import drawing, save, smooth
 from .test_refgan import TINY, loud
 
 
@@ -99,10 +99,10 @@ def test_manifest_says_what_pairs_were_made_from(asked: RefganGenerateConfig, ph
 
 def test_data_sets_are_pairs_to_train_on(asked: RefganGenerateConfig, config: TrainConfig, tmp_path: Path) -> None:
     generate(asked)
-    pairs = pair_folder(asked.out)
+    pairs = open_pairs(asked.out)
     assert len(pairs) == 6
     assert all(pairs[i].ambient.shape == (3, 32, 32) for i in range(6))
-    train(dataclasses.replace(config, pairs=asked.out, photos=None, epochs=1, epoch_images=4))
+    train(drawing(dataclasses.replace(config, epochs=1, epoch_images=4), pairs=(asked.out,), photos=()))
 
 
 def test_whole_photos_keep_their_size(asked: RefganGenerateConfig, photos: Path) -> None:
@@ -188,6 +188,9 @@ def test_commands(pairs: Path, photos: Path, tmp_path: Path, capsys: pytest.Capt
     assert all(row[7] == "0.000 ± 0.000" for row in rows)  # a recipe only adds light
     with pytest.raises(SystemExit):
         main(["refgan", "compare", str(tmp_path / "none")])
-    assert capsys.readouterr().err == f"msloss-sirr: {tmp_path / 'none'} does not exist; give a folder of images\n"
+    assert (
+        capsys.readouterr().err
+        == f"msloss-sirr: {tmp_path / 'none'} does not exist; give the folder of a copy of pairs\n"
+    )
     with pytest.raises(InputError, match="side is 8; give 16 or more"):
         RefganCompareConfig((pairs,), side=8)

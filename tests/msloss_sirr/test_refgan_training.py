@@ -11,17 +11,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from msloss_sirr import InputError
+from msloss_sirr import DataConfig, InputError
 from msloss_sirr.refgan.checkpoint import load_generator
 from msloss_sirr.refgan.config import RefganConfig, RefganTrainConfig
 from msloss_sirr.refgan.generator import Generator
 from msloss_sirr.refgan.pairs import Example
 from msloss_sirr.refgan.sheet import contact_sheet
 from msloss_sirr.refgan.training import _Training, train_refgan
-from msloss_sirr.synthesis.recipes import linear
 from msloss_sirr.training.run import RunFolder
 
-from .conftest import save, smooth
+from .conftest import drawing, save, smooth
 from .test_refgan import STYLES, TINY, inputs
 
 
@@ -30,9 +29,7 @@ def run(pairs: Path, photos: Path, tmp_path: Path) -> RefganTrainConfig:
     """A training of a few seconds."""
     return RefganTrainConfig(
         out=tmp_path / "refgan",
-        pairs=pairs,
-        photos=photos,
-        crop=32,
+        data=DataConfig(pairs=(pairs,), photos=(photos,), crop=32, real_share=0.7),
         epochs=3,
         epoch_images=4,
         samples=2,
@@ -122,7 +119,13 @@ def test_one_pair_can_be_learned(tmp_path: Path) -> None:
     save(tmp_path / "pairs" / "ambient" / "a.png", scene + added)
     network = RefganConfig(width=8, levels=3, style="none", dropout=0.0)
     run = RefganTrainConfig(
-        tmp_path / "run", tmp_path / "pairs", crop=32, epochs=8, epoch_images=25, lr=2e-3, device="cpu", network=network
+        tmp_path / "run",
+        data=DataConfig(pairs=(tmp_path / "pairs",), crop=32),
+        epochs=8,
+        epoch_images=25,
+        lr=2e-3,
+        device="cpu",
+        network=network,
     )
     train_refgan(run)
     differences = [line["difference"] for line in metrics(run)]
@@ -132,7 +135,7 @@ def test_one_pair_can_be_learned(tmp_path: Path) -> None:
 
 def test_a_step_is_that_of_the_publication(run: RefganTrainConfig) -> None:
     """Written by hand: logarithms of probabilities, two calls of the discriminator, pictures from -1 to 1."""
-    training = _Training(dataclasses.replace(run, network=dataclasses.replace(TINY, dropout=0.0)), linear)
+    training = _Training(dataclasses.replace(run, network=dataclasses.replace(TINY, dropout=0.0)))
     generator, judge = training.generator.double(), training.discriminator.double()
     mine, my_judge = copy.deepcopy(generator), copy.deepcopy(judge)
     transmission, style, ambient = torch.rand(3, 2, 3, 32, 32, dtype=torch.float64).unbind()
@@ -186,9 +189,9 @@ def test_runs_are_not_mixed_up(run: RefganTrainConfig) -> None:
 
 def test_what_cannot_be_trained_is_one_error(run: RefganTrainConfig, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing to train on; give --pairs, --photos or both"):
-        train_refgan(dataclasses.replace(run, pairs=None, photos=None))
+        train_refgan(drawing(run, pairs=(), photos=()))
     with pytest.raises(InputError, match="none does not exist"):
-        train_refgan(dataclasses.replace(run, pairs=tmp_path / "none"))
+        train_refgan(drawing(run, pairs=(tmp_path / "none",)))
     assert not run.out.exists()
     with pytest.raises(InputError, match=r"the loss is .* in epoch 0; begin a new run with a lower --lr"):
         train_refgan(dataclasses.replace(run, lr=1e38))
@@ -198,9 +201,8 @@ def test_what_cannot_be_trained_is_one_error(run: RefganTrainConfig, tmp_path: P
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"crop": 16}, "crop is 16; give 32 or more"),
+        ({"data": DataConfig(crop=16)}, "crop is 16; give 32 or more"),
         ({"batch": 0}, "batch is 0; give 1 or more"),
-        ({"real_share": 2.0}, "real_share is 2.0"),
         ({"l1": -1.0}, "l1=-1.0"),
         ({"seed": -1}, "seed is -1"),
     ],
@@ -212,3 +214,15 @@ def test_configuration_is_checked(run: RefganTrainConfig, change: dict[str, Any]
         RefganConfig(levels=1)
     with pytest.raises(InputError, match="style is 'paint'; give one of 'none', 'noise', 'reference'"):
         RefganConfig(style="paint")  # type: ignore[arg-type]
+
+
+def test_damaged_files_are_named_and_borne(
+    run: RefganTrainConfig, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cut = photos / "photo 1.png"
+    cut.write_bytes(cut.read_bytes()[:-200])
+    run = drawing(dataclasses.replace(run, epochs=1, epoch_images=12), real_share=0.0)
+    with pytest.raises(InputError, match=r"cannot read .*photo 1.png"):
+        train_refgan(run)
+    train_refgan(drawing(run, damaged=1))
+    assert capsys.readouterr().err.count(f"left out: cannot read {cut}") == 1
