@@ -1,7 +1,9 @@
 """Random numbers for the images of a batch, each from a seed of its own."""
 
 import zlib
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -33,6 +35,10 @@ class Chance:
         some._generators = [self._generators[index] for index in indices]
         return some
 
+    def numbers(self, low: float, high: float) -> list[float]:
+        """Return a number between two for each image, as `uniform` does, without a way to the device."""
+        return [low + (high - low) * torch.rand(1, generator=each).item() for each in self._generators]
+
     def uniform(self, low: float, high: float) -> Tensor:
         """Return a number between two for each image, ``(N, 1, 1, 1)``."""
         return self.uniforms(1, low, high)
@@ -42,15 +48,15 @@ class Chance:
         draws = torch.stack([torch.rand(channels, generator=g) for g in self._generators])
         return (low + (high - low) * draws).to(self._like).view(-1, channels, 1, 1)
 
-    def choice(self, odds: Sequence[float]) -> Tensor:
-        """Return the index of one of several things for each image, ``(N,)`` int64, by their odds."""
-        bounds = torch.tensor(odds, dtype=torch.float64).cumsum(0)
-        draws = torch.stack([torch.rand((), generator=g, dtype=torch.float64) for g in self._generators])
-        return torch.searchsorted(bounds, draws * bounds[-1], right=True).to(self._like.device)
+    def choice(self, odds: Sequence[float]) -> list[int]:
+        """Return the index of one of several things for each image, by their odds."""
+        bounds = list(accumulate(odds))
+        draws = (torch.rand((), generator=each, dtype=torch.float64).item() for each in self._generators)
+        return [bisect_right(bounds, draw * bounds[-1]) for draw in draws]
 
-    def happens(self, probability: float) -> Tensor:
-        """Return whether something happens to each image, ``(N, 1, 1, 1)`` bool."""
-        return self.uniform(0.0, 1.0) < probability
+    def happens(self, probability: float) -> list[bool]:
+        """Return whether something happens to each image."""
+        return [number < probability for number in self.numbers(0.0, 1.0)]
 
     def normal(self, *shape: int) -> Tensor:
         """Return normally distributed numbers, ``(N, *shape)``."""

@@ -118,12 +118,11 @@ def _some(images: Tensor, probability: float, change: Change, chance: Chance) ->
     """Return the images, those changed to which that happens."""
     if probability == 0:
         return images
-    indices = chance.happens(probability).flatten().nonzero().flatten()
-    return (
-        images.index_copy(0, indices, change(images[indices], chance.only(indices.tolist())))
-        if len(indices)
-        else images
-    )
+    indices = [index for index, happens in enumerate(chance.happens(probability)) if happens]
+    if not indices:
+        return images
+    changed = change(images[indices], chance.only(indices))
+    return images.index_copy(0, torch.tensor(indices, device=images.device), changed)
 
 
 def _whole(shift: Tensor) -> Tensor:

@@ -30,11 +30,11 @@ def mixture(recipes: Mapping[str, Recipe], odds: Mapping[str, float]) -> Recipe:
         choice = Chance.beside(seeds, "recipe", scene).choice([odds[name] for name in names])
         parts, order = [], []
         for number, name in enumerate(names):
-            chosen = (choice == number).nonzero().flatten()
-            if len(chosen):
-                order.append(chosen)
-                parts.append(recipes[name](scene[chosen], mirrored[chosen], [seeds[i] for i in chosen.tolist()]))
-        back = torch.cat(order).argsort()
+            chosen = [index for index, chosen in enumerate(choice) if chosen == number]
+            if chosen:
+                order += chosen
+                parts.append(recipes[name](scene[chosen], mirrored[chosen], [seeds[index] for index in chosen]))
+        back = torch.tensor(order).argsort()
         ambient, layers, kept = zip(*parts, strict=True)
         together = (torch.cat(part)[back] for part in zip(*layers, strict=True))
         return Composite(torch.cat(ambient)[back], Layers(*together), torch.cat(kept)[back])

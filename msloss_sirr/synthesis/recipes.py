@@ -8,7 +8,7 @@ from torch import Tensor
 
 from msloss_sirr.layers import Layers
 from msloss_sirr.synthesis.chance import Chance
-from msloss_sirr.synthesis.light import GAMMA, blurred, encoded, excess, linear_light, vignette
+from msloss_sirr.synthesis.light import GAMMA, encode_, excess, gaussian, linear_light, smeared, vignette
 
 _WHOLE = (1, 2, 3)
 
@@ -28,6 +28,7 @@ Recipe: TypeAlias = Callable[[Tensor, Tensor, Sequence[int]], Composite]
 """From photographs of scenes, photographs of what is reflected in front of them, and a seed for each, to composites."""
 
 
+@torch.no_grad()
 def linear(scene: Tensor, mirrored: Tensor, seeds: Sequence[int], *, sharp: float = 0.0) -> Composite:
     """Reflect one photograph in front of another, in linear light, as Zhang et al. 2018 do.
 
@@ -52,18 +53,26 @@ def linear(scene: Tensor, mirrored: Tensor, seeds: Sequence[int], *, sharp: floa
     Source: "Single Image Reflection Separation with Perceptual Losses", CVPR 2018, and the code published with it.
     """
     chance = Chance(seeds, scene)
-    t = linear_light(scene)
-    r = blurred(linear_light(mirrored), _sigma(chance, 1.0, 5.0, sharp))
-    r = (r - excess(t + r, (2, 3)) * chance.uniform(1.08, 1.18)).clamp_(0, 1)
-    r *= vignette(chance.uniform(0, 1), chance.uniform(0, 1), *scene.shape[-2:])
-    dimming = chance.uniform(0.8, 1.0)
-    ambient, transmission = encoded(r.addcmul_(t, dimming)), scene * dimming ** (1 / GAMMA)
+    kernels = [gaussian(sigma) for sigma in _sigmas(chance, 1.0, 5.0, sharp)]
+    attenuations = chance.numbers(1.08, 1.18)
+    windows = vignette(chance.uniform(0, 1), chance.uniform(0, 1), *scene.shape[-2:])
+    dimmings = chance.numbers(0.8, 1.0)
+    made = _empty(scene)
+    for (i, t, r), behind, before, kernel, attenuation, window, dimming in zip(
+        made.unbind(1), scene, mirrored, kernels, attenuations, windows, dimmings, strict=True
+    ):
+        light, reflected = linear_light(behind), smeared(linear_light(before), kernel)
+        reflected.sub_(excess(light + reflected, (1, 2)).mul_(attenuation)).relu_().mul_(window)
+        encode_(torch.add(reflected, light, alpha=dimming, out=i).clamp_(max=1))
+        torch.mul(behind, dimming ** (1 / GAMMA), out=t)
+        torch.sub(i, t, out=r).relu_()
     kept = scene.mean(_WHOLE) <= 2 * mirrored.mean(_WHOLE)
-    for photo, least in ((scene, 0.15), (mirrored, 0.15), (ambient, 0.1)):
+    for photo, least in ((scene, 0.15), (mirrored, 0.15), (made[0], 0.1)):
         kept = kept & (photo.amax(_WHOLE) >= least)
-    return composed(ambient, transmission, kept)
+    return Composite(made[0], Layers(made[1], made[2]), kept)
 
 
+@torch.no_grad()
 def clip(scene: Tensor, mirrored: Tensor, seeds: Sequence[int], *, sharp: float = 0.0) -> Composite:
     """Reflect one photograph in front of another, on encoded pixels, as CEILNet does.
 
@@ -73,12 +82,16 @@ def clip(scene: Tensor, mirrored: Tensor, seeds: Sequence[int], *, sharp: float 
     Source: Fan et al., "A Generic Deep Architecture for Single Image Reflection Removal and Image Smoothing", ICCV
     2017.
     """
-    chance = Chance(seeds, scene)
-    sigma = _sigma(chance, 2.0, 5.0, sharp)
-    r = blurred(mirrored, sigma, torch.full_like(sigma, 5.0))
-    return composed((scene + _darkened(scene, r)).clamp_(0, 1), scene)
+    kernels = [gaussian(sigma, 5) for sigma in _sigmas(Chance(seeds, scene), 2.0, 5.0, sharp)]
+    made = _empty(scene)
+    for (i, t, r), behind, before, kernel in zip(made.unbind(1), scene, mirrored, kernels, strict=True):
+        t.copy_(behind)
+        _add(t, smeared(before, kernel), i)
+        torch.sub(i, t, out=r)
+    return _all_kept(made)
 
 
+@torch.no_grad()
 def screen(scene: Tensor, mirrored: Tensor, seeds: Sequence[int], *, sharp: float = 0.0) -> Composite:
     """Reflect one photograph in front of another, on encoded pixels, as a projector would, as DSRNet does.
 
@@ -91,12 +104,22 @@ def screen(scene: Tensor, mirrored: Tensor, seeds: Sequence[int], *, sharp: floa
     with it; the three images in ten are those of later work on it.
     """
     chance = Chance(seeds, scene)
-    radius = 2 + chance.choice((0.1, 0.2, 0.3, 0.4)).to(scene)
-    r = blurred(mirrored, _sigma(chance, 2.0, 5.0, sharp), radius)
-    t, r = scene * chance.uniform(0.8, 1.0), r * chance.uniform(0.4, 1.0)
-    projected = t + r - t * r
-    summed = (t + _darkened(t, r)).clamp_(0, 1)
-    return composed(projected.where(chance.happens(0.7), summed), t)
+    radii = [2 + size for size in chance.choice((0.1, 0.2, 0.3, 0.4))]
+    kernels = map(gaussian, _sigmas(chance, 2.0, 5.0, sharp), radii)
+    a, b = chance.numbers(0.8, 1.0), chance.numbers(0.4, 1.0)
+    projected = chance.happens(0.7)
+    made = _empty(scene)
+    for (i, t, r), behind, before, kernel, dimming, strength, is_projected in zip(
+        made.unbind(1), scene, mirrored, kernels, a, b, projected, strict=True
+    ):
+        torch.mul(behind, dimming, out=t)
+        reflected = smeared(before, kernel).mul_(strength)
+        if is_projected:
+            torch.add(t, reflected.addcmul_(t, reflected, value=-1), out=i).clamp_(max=1)
+        else:
+            _add(t, reflected, i)
+        torch.sub(i, t, out=r)
+    return _all_kept(made)
 
 
 class Mirroring(Protocol):
@@ -116,12 +139,27 @@ def composed(ambient: Tensor, transmission: Tensor, kept: Tensor | None = None) 
     return Composite(ambient, Layers(transmission, (ambient - transmission).clamp_(min=0)), kept)
 
 
-def _sigma(chance: Chance, low: float, high: float, sharp: float) -> Tensor:
+def _empty(scene: Tensor) -> Tensor:
+    """Return room for I, T and R of a batch, ``(3, N, 3, H, W)``.
+
+    They are made image by image, in one piece of memory: what a processor's cache no longer holds, and pages that it is
+    handed anew, take longer than what is computed.
+    """
+    return torch.empty((3, *scene.shape), dtype=scene.dtype, device=scene.device)
+
+
+def _sigmas(chance: Chance, low: float, high: float, sharp: float) -> list[float]:
     """Return how far each image is out of focus, in pixels."""
-    sigma = chance.uniform(low, high)
-    return sigma.where(~chance.happens(sharp), 0.0)
+    sigmas, in_focus = chance.numbers(low, high), chance.happens(sharp)
+    return [0.0 if so else sigma for sigma, so in zip(sigmas, in_focus, strict=True)]
 
 
-def _darkened(scene: Tensor, mirrored: Tensor) -> Tensor:
-    """Return what is mirrored without 1.3 of the mean excess over 1 of the sum, wherever in the image that is."""
-    return (mirrored - 1.3 * excess(scene + mirrored, _WHOLE)).clamp_(0, 1)
+def _add(scene: Tensor, mirrored: Tensor, out: Tensor) -> None:
+    """Add what is mirrored without 1.3 of the mean excess over 1 of the sum, wherever in the image that is."""
+    mirrored.sub_(excess(scene + mirrored, (0, 1, 2)).mul_(1.3)).relu_()
+    torch.add(scene, mirrored, out=out).clamp_(max=1)
+
+
+def _all_kept(made: Tensor) -> Composite:
+    kept = torch.ones(made.shape[1], dtype=torch.bool, device=made.device)
+    return Composite(made[0], Layers(made[1], made[2]), kept)
