@@ -57,18 +57,19 @@ def linear(scene: Tensor, mirrored: Tensor, seeds: Sequence[int], *, sharp: floa
     attenuations = chance.numbers(1.08, 1.18)
     windows = vignette(chance.uniform(0, 1), chance.uniform(0, 1), *scene.shape[-2:])
     dimmings = chance.numbers(0.8, 1.0)
-    made = _empty(scene)
+    made, seen = _empty(scene, 3), []
     for (i, t, r), behind, before, kernel, attenuation, window, dimming in zip(
         made.unbind(1), scene, mirrored, kernels, attenuations, windows, dimmings, strict=True
     ):
-        light, reflected = linear_light(behind), smeared(linear_light(before), kernel)
-        reflected.sub_(excess(light + reflected, (1, 2)).mul_(attenuation)).relu_().mul_(window)
+        seen.append(torch.stack([behind.mean(), before.mean(), behind.amax(), before.amax()]))
+        light, reflected = linear_light(behind, out=t), smeared(linear_light(before, out=r), kernel)
+        over = excess(torch.add(light, reflected, out=i), (1, 2))
+        reflected.sub_(over.mul_(attenuation)).relu_().mul_(window)
         encode_(torch.add(reflected, light, alpha=dimming, out=i).clamp_(max=1))
         torch.mul(behind, dimming ** (1 / GAMMA), out=t)
         torch.sub(i, t, out=r).relu_()
-    kept = scene.mean(_WHOLE) <= 2 * mirrored.mean(_WHOLE)
-    for photo, least in ((scene, 0.15), (mirrored, 0.15), (made[0], 0.1)):
-        kept = kept & (photo.amax(_WHOLE) >= least)
+    behind_mean, before_mean, behind_most, before_most = torch.stack(seen).unbind(1)
+    kept = (behind_mean <= 2 * before_mean) & (behind_most >= 0.15) & (before_most >= 0.15)
     return Composite(made[0], Layers(made[1], made[2]), kept)
 
 
@@ -83,12 +84,10 @@ def clip(scene: Tensor, mirrored: Tensor, seeds: Sequence[int], *, sharp: float 
     2017.
     """
     kernels = [gaussian(sigma, 5) for sigma in _sigmas(Chance(seeds, scene), 2.0, 5.0, sharp)]
-    made = _empty(scene)
-    for (i, t, r), behind, before, kernel in zip(made.unbind(1), scene, mirrored, kernels, strict=True):
-        t.copy_(behind)
-        _add(t, smeared(before, kernel), i)
-        torch.sub(i, t, out=r)
-    return _all_kept(made)
+    made = _empty(scene, 2)
+    for (i, r), behind, before, kernel in zip(made.unbind(1), scene, mirrored, kernels, strict=True):
+        _add(behind, smeared(before, kernel), i, r)
+    return _all_kept(made[0], scene, made[1])
 
 
 @torch.no_grad()
@@ -108,18 +107,17 @@ def screen(scene: Tensor, mirrored: Tensor, seeds: Sequence[int], *, sharp: floa
     kernels = map(gaussian, _sigmas(chance, 2.0, 5.0, sharp), radii)
     a, b = chance.numbers(0.8, 1.0), chance.numbers(0.4, 1.0)
     projected = chance.happens(0.7)
-    made = _empty(scene)
+    made = _empty(scene, 3)
     for (i, t, r), behind, before, kernel, dimming, strength, is_projected in zip(
         made.unbind(1), scene, mirrored, kernels, a, b, projected, strict=True
     ):
         torch.mul(behind, dimming, out=t)
         reflected = smeared(before, kernel).mul_(strength)
         if is_projected:
-            torch.add(t, reflected.addcmul_(t, reflected, value=-1), out=i).clamp_(max=1)
+            torch.add(t, torch.addcmul(reflected, t, reflected, value=-1, out=r), out=i).clamp_(max=1)
         else:
-            _add(t, reflected, i)
-        torch.sub(i, t, out=r)
-    return _all_kept(made)
+            _add(t, reflected, i, r)
+    return _all_kept(*made)
 
 
 class Mirroring(Protocol):
@@ -139,13 +137,13 @@ def composed(ambient: Tensor, transmission: Tensor, kept: Tensor | None = None) 
     return Composite(ambient, Layers(transmission, (ambient - transmission).clamp_(min=0)), kept)
 
 
-def _empty(scene: Tensor) -> Tensor:
-    """Return room for I, T and R of a batch, ``(3, N, 3, H, W)``.
+def _empty(scene: Tensor, parts: int) -> Tensor:
+    """Return room for a composite and its layers, ``(parts, N, 3, H, W)``.
 
     They are made image by image, in one piece of memory: what a processor's cache no longer holds, and pages that it is
     handed anew, take longer than what is computed.
     """
-    return torch.empty((3, *scene.shape), dtype=scene.dtype, device=scene.device)
+    return torch.empty((parts, *scene.shape), dtype=scene.dtype, device=scene.device)
 
 
 def _sigmas(chance: Chance, low: float, high: float, sharp: float) -> list[float]:
@@ -154,12 +152,13 @@ def _sigmas(chance: Chance, low: float, high: float, sharp: float) -> list[float
     return [0.0 if so else sigma for sigma, so in zip(sigmas, in_focus, strict=True)]
 
 
-def _add(scene: Tensor, mirrored: Tensor, out: Tensor) -> None:
+def _add(scene: Tensor, mirrored: Tensor, ambient: Tensor, reflection: Tensor) -> None:
     """Add what is mirrored without 1.3 of the mean excess over 1 of the sum, wherever in the image that is."""
-    mirrored.sub_(excess(scene + mirrored, (0, 1, 2)).mul_(1.3)).relu_()
-    torch.add(scene, mirrored, out=out).clamp_(max=1)
+    over = excess(torch.add(scene, mirrored, out=ambient), (0, 1, 2))
+    torch.add(scene, mirrored.sub_(over.mul_(1.3)).relu_(), out=ambient).clamp_(max=1)
+    torch.sub(ambient, scene, out=reflection)
 
 
-def _all_kept(made: Tensor) -> Composite:
-    kept = torch.ones(made.shape[1], dtype=torch.bool, device=made.device)
-    return Composite(made[0], Layers(made[1], made[2]), kept)
+def _all_kept(ambient: Tensor, transmission: Tensor, reflection: Tensor) -> Composite:
+    kept = torch.ones(len(ambient), dtype=torch.bool, device=ambient.device)
+    return Composite(ambient, Layers(transmission, reflection), kept)
