@@ -78,9 +78,11 @@ def blurred(images: Tensor, sigma: Tensor, radius: Tensor | None = None) -> Tens
         sigma: ``(N,)`` or ``(N, 1, 1, 1)``, in pixels; 0 leaves an image as it is.
         radius: where each Gaussian is cut off, likewise; ``None`` for ceil(2 sigma).
     """
-    sigmas = sigma.flatten().tolist()
-    radii = [None] * len(sigmas) if radius is None else radius.flatten().int().tolist()
-    kernels = map(gaussian, sigmas, radii)
+    kernels = (
+        map(gaussian, sigma.flatten().tolist())
+        if radius is None
+        else map(gaussian, sigma.flatten().tolist(), radius.flatten().int().tolist())
+    )
     return torch.stack([smeared(image, kernel) for image, kernel in zip(images, kernels, strict=True)])
 
 
@@ -105,7 +107,7 @@ def vignette(top: Tensor, left: Tensor, height: int, width: int) -> Tensor:
 
 def excess(light: Tensor, dim: tuple[int, ...]) -> Tensor:
     """Return by how much light exceeds 1, in the mean over where it does; dimensions are kept. The light is used up."""
-    over = F.threshold_(light, 1.0, 0.0)
+    over = F.threshold(light, 1.0, 0.0, inplace=True)
     total = over.sum(dim, keepdim=True)
     return (total / over.clamp_(max=1).sum(dim, keepdim=True).clamp_(min=1) - 1).relu_()
 

@@ -1,5 +1,6 @@
 """Recipes of the literature: from two photographs to one taken through glass."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -36,7 +37,7 @@ def linear(scene: Tensor, mirrored: Tensor, seeds: Sequence[int], *, sharp: floa
     darkened channel by channel where the sum would overflow (by 1.08 to 1.18 of the mean excess), and multiplied by a
     random window of a Gaussian vignette; the scene is dimmed to between 0.8 and 1. Their sum goes back by the power
     1/2.2. Not kept are images whose scene is more than twice as bright as what is reflected, or of which one photograph
-    has no pixel above 0.15, or the composite none above 0.1.
+    has no pixel above 0.15, or the composite none above 0.1 (which follows from the scene having one above 0.15).
 
     Two things are done otherwise than published: the target is the dimmed scene, so that no reflection means I = T;
     and borders are continued by reflection, so that they do not darken.
@@ -57,18 +58,20 @@ def linear(scene: Tensor, mirrored: Tensor, seeds: Sequence[int], *, sharp: floa
     attenuations = chance.numbers(1.08, 1.18)
     windows = vignette(chance.uniform(0, 1), chance.uniform(0, 1), *scene.shape[-2:])
     dimmings = chance.numbers(0.8, 1.0)
-    made, seen = _empty(scene, 3), []
-    for (i, t, r), behind, before, kernel, attenuation, window, dimming in zip(
-        made.unbind(1), scene, mirrored, kernels, attenuations, windows, dimmings, strict=True
+    made, seen = _room(scene, 3), []
+    for i, t, r, behind, before, kernel, attenuation, window, dimming in zip(
+        *made, scene, mirrored, kernels, attenuations, windows, dimmings, strict=True
     ):
+        reflected = smeared(linear_light(before, out=r), kernel)
+        light = linear_light(behind, out=t)
         seen.append(torch.stack([behind.mean(), before.mean(), behind.amax(), before.amax()]))
-        light, reflected = linear_light(behind, out=t), smeared(linear_light(before, out=r), kernel)
         over = excess(torch.add(light, reflected, out=i), (1, 2))
         reflected.sub_(over.mul_(attenuation)).relu_().mul_(window)
         encode_(torch.add(reflected, light, alpha=dimming, out=i).clamp_(max=1))
         torch.mul(behind, dimming ** (1 / GAMMA), out=t)
         torch.sub(i, t, out=r).relu_()
     behind_mean, before_mean, behind_most, before_most = torch.stack(seen).unbind(1)
+    # composites have the published 0.1 then, too: encoded pixels are dimmed to no less than 0.9
     kept = (behind_mean <= 2 * before_mean) & (behind_most >= 0.15) & (before_most >= 0.15)
     return Composite(made[0], Layers(made[1], made[2]), kept)
 
@@ -84,10 +87,10 @@ def clip(scene: Tensor, mirrored: Tensor, seeds: Sequence[int], *, sharp: float 
     2017.
     """
     kernels = [gaussian(sigma, 5) for sigma in _sigmas(Chance(seeds, scene), 2.0, 5.0, sharp)]
-    made = _empty(scene, 2)
-    for (i, r), behind, before, kernel in zip(made.unbind(1), scene, mirrored, kernels, strict=True):
+    ambient, reflection = _room(scene, 2)
+    for i, r, behind, before, kernel in zip(ambient, reflection, scene, mirrored, kernels, strict=True):
         _add(behind, smeared(before, kernel), i, r)
-    return _all_kept(made[0], scene, made[1])
+    return _all_kept(ambient, scene, reflection)
 
 
 @torch.no_grad()
@@ -107,12 +110,12 @@ def screen(scene: Tensor, mirrored: Tensor, seeds: Sequence[int], *, sharp: floa
     kernels = map(gaussian, _sigmas(chance, 2.0, 5.0, sharp), radii)
     a, b = chance.numbers(0.8, 1.0), chance.numbers(0.4, 1.0)
     projected = chance.happens(0.7)
-    made = _empty(scene, 3)
-    for (i, t, r), behind, before, kernel, dimming, strength, is_projected in zip(
-        made.unbind(1), scene, mirrored, kernels, a, b, projected, strict=True
+    made = _room(scene, 3)
+    for i, t, r, behind, before, kernel, dimming, strength, is_projected in zip(
+        *made, scene, mirrored, kernels, a, b, projected, strict=True
     ):
         torch.mul(behind, dimming, out=t)
-        reflected = smeared(before, kernel).mul_(strength)
+        reflected = smeared(before, [weight * math.sqrt(strength) for weight in kernel])
         if is_projected:
             torch.add(t, torch.addcmul(reflected, t, reflected, value=-1, out=r), out=i).clamp_(max=1)
         else:
@@ -137,13 +140,15 @@ def composed(ambient: Tensor, transmission: Tensor, kept: Tensor | None = None) 
     return Composite(ambient, Layers(transmission, (ambient - transmission).clamp_(min=0)), kept)
 
 
-def _empty(scene: Tensor, parts: int) -> Tensor:
-    """Return room for a composite and its layers, ``(parts, N, 3, H, W)``.
+def _room(scene: Tensor, parts: int) -> Sequence[Tensor]:
+    """Return tensors like a batch, to be written to image by image, each of which then stays in a processor's cache.
 
-    They are made image by image, in one piece of memory: what a processor's cache no longer holds, and pages that it is
-    handed anew, take longer than what is computed.
+    They are parts of one if that has less than 32 MiB: what is larger, and several smaller ones in a row, glibc takes
+    from the operating system each time anew, and pages that have never been touched take longer than a recipe does.
     """
-    return torch.empty((parts, *scene.shape), dtype=scene.dtype, device=scene.device)
+    if parts * scene.numel() * scene.element_size() < 2**25:
+        return torch.empty((parts, *scene.shape), dtype=scene.dtype, device=scene.device).unbind()
+    return [torch.empty_like(scene, memory_format=torch.contiguous_format) for _ in range(parts)]
 
 
 def _sigmas(chance: Chance, low: float, high: float, sharp: float) -> list[float]:

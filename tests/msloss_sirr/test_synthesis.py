@@ -184,6 +184,39 @@ def test_blur_against_scipy() -> None:
     assert torch.equal(light.blurred(images, torch.zeros(3).double()), images)
 
 
+@given(
+    st.integers(11, 70), st.integers(11, 70), st.just(0.0) | st.floats(0.3, 5), st.booleans(), st.sampled_from([1, 3])
+)
+def test_blur_in_single_precision_against_scipy(height: int, width: int, sigma: float, last: bool, count: int) -> None:
+    """Whatever sides are no multiples of, and however the picture lies in memory."""
+    images = torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(height * width))
+    images = images.contiguous(memory_format=torch.channels_last) if last else images
+    radius = math.ceil(2 * sigma)
+    expected = gaussian_filter(
+        images.double().numpy(), (0, 0, sigma, sigma), mode="mirror", radius=(0, 0, radius, radius)
+    )
+    before = images.clone()
+    blurred = light.blurred(images, torch.full((count,), sigma, dtype=torch.float64))
+    np.testing.assert_allclose(blurred.numpy(), expected, atol=1e-6)
+    assert torch.equal(images, before)
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_recipes_leave_photographs_as_they_were(name: str) -> None:
+    scene, mirrored = smooth(1).expand(4, -1, -1, -1).clone(), smooth(2).expand(4, -1, -1, -1).clone()
+    for sharp in (0.0, 1.0):
+        made = RECIPES[name](scene, mirrored, range(4), sharp=sharp)  # type: ignore[call-arg]
+        assert torch.equal(scene[0], smooth(1))
+        assert torch.equal(mirrored[0], smooth(2))
+        assert made.ambient.shape == scene.shape
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_recipes_are_not_differentiated(name: str) -> None:
+    made = RECIPES[name](smooth(1)[None].requires_grad_(), smooth(2)[None].requires_grad_(), [1])
+    assert not any(image.requires_grad for image in (made.ambient, made.layers.reflection))
+
+
 @pytest.mark.parametrize("name", sorted(RECIPES))
 def test_sharp_reflections_are_not_blurred(name: str) -> None:
     checks = (torch.arange(40)[:, None] + torch.arange(56)) % 2 * torch.ones(1, 3, 40, 56)
