@@ -32,9 +32,10 @@ types: $(VENV)/.dev  ## check types
 docs: $(VENV)/.docs  ## build the documentation in docs/_build
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build
 
-bench: $(VENV)/.dev  ## measure the loss against the loop written by hand, and the networks against the paper's
+bench: $(VENV)/.dev  ## measure the loss, the networks and the recipes against the same written by hand or published
 	$(BIN)/python tests/benchmarks/bench_loss.py --json out/bench.json
 	$(BIN)/python tests/benchmarks/bench_models.py --json out/bench_models.json
+	$(BIN)/python tests/benchmarks/bench_synthesis.py --json out/bench_synthesis.json
 
 clean:  ## remove what the targets made
 	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest build dist docs/_build out .mypy_cache .pytest_cache .ruff_cache .hypothesis

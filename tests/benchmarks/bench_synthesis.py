@@ -1,4 +1,8 @@
-"""Speed of the recipes: images a second on one core, beside the same recipes written with numpy and scipy, in one run.
+"""Speed of synthesis: images a second on one core, beside the same recipes written with numpy and scipy, in one run.
+
+These stand beside the recipes twice: with a separable Gaussian, `scipy.ndimage.gaussian_filter`, and with the dense
+kernel that published code of the field convolves every channel with, `scipy.signal.convolve2d`. What is given is the
+median over calls, taken in turns, in processor time.
 
 python tests/benchmarks/bench_synthesis.py --json out/bench_synthesis.json
 """
@@ -8,23 +12,39 @@ import json
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
+from scipy.signal import convolve2d
 
+from msloss_sirr.synthesis import glass
+from msloss_sirr.synthesis.chance import Chance
 from msloss_sirr.synthesis.recipes import RECIPES
+from msloss_sirr.synthesis.transplant import transplant
 
 Image = np.ndarray
+Blur = Callable[[Image, float, int], Image]
+EFFECTS = (glass.ghosted, glass.covering, glass.relit, glass.tinted, glass.noisy, glass.compressed)
 
 
-def blurred(image: Image, sigma: float, radius: int) -> Image:
-    """Blur an image ``(3, H, W)``."""
+def separable(image: Image, sigma: float, radius: int) -> Image:
+    """Blur an image ``(3, H, W)`` across and down."""
     return gaussian_filter(image, (0, sigma, sigma), mode="mirror", radius=(0, radius, radius))
 
 
-def linear(scene: Image, mirrored: Image, random: np.random.Generator, mask: Image) -> tuple[Image, ...]:
+def dense(image: Image, sigma: float, radius: int) -> Image:
+    """Blur an image ``(3, H, W)`` with a square kernel, channel by channel."""
+    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1, dtype=np.float32) / np.float32(sigma)) ** 2)
+    kernel = np.outer(weights, weights) / weights.sum() ** 2
+    framed = np.pad(image, ((0, 0), (radius, radius), (radius, radius)), mode="reflect")
+    return np.stack([convolve2d(channel, kernel, mode="valid") for channel in framed])
+
+
+def linear(scene: Image, mirrored: Image, random: np.random.Generator, mask: Image, blurred: Blur) -> tuple[Image, ...]:
     """Zhang et al. 2018, image by image."""
     sigma = random.uniform(1, 5)
     t, r = scene**2.2, blurred(mirrored**2.2, sigma, math.ceil(2 * sigma))
@@ -49,13 +69,13 @@ def summed(t: Image, r: Image) -> Image:
     return (t + r).clip(0, 1)
 
 
-def clip(scene: Image, mirrored: Image, random: np.random.Generator, mask: Image) -> tuple[Image, ...]:
+def clip(scene: Image, mirrored: Image, random: np.random.Generator, mask: Image, blurred: Blur) -> tuple[Image, ...]:
     """CEILNet, image by image."""
     ambient = summed(scene, blurred(mirrored, random.uniform(2, 5), 5))
     return ambient, scene, (ambient - scene).clip(0, 1)
 
 
-def screen(scene: Image, mirrored: Image, random: np.random.Generator, mask: Image) -> tuple[Image, ...]:
+def screen(scene: Image, mirrored: Image, random: np.random.Generator, mask: Image, blurred: Blur) -> tuple[Image, ...]:
     """DSRNet, image by image."""
     r = blurred(mirrored, random.uniform(2, 5), int(random.choice([2, 3, 4, 5], p=[0.1, 0.2, 0.3, 0.4])))
     t, r = random.uniform(0.8, 1) * scene, random.uniform(0.4, 1) * r
@@ -67,49 +87,81 @@ BY_HAND = {"linear": linear, "clip": clip, "screen": screen}
 
 
 def main() -> None:
-    """Measure, and print a table."""
+    """Measure, and print tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=256)
-    parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--seconds", type=float, default=3.0, help="for each of the six")
+    parser.add_argument("--batch", type=int, nargs="+", default=[4, 16])
+    parser.add_argument("--turns", type=int, default=20, help="how often each is measured, for a twentieth of a second")
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    random = np.random.default_rng(0)
-    scenes, mirrored = (random.random((options.batch, 3, options.size, options.size), np.float32) for _ in range(2))
-    edge = np.exp(-(np.linspace(-3, 3, max(560, options.size + 20), dtype=np.float32) ** 2) / 4)
-    mask, tensors = np.outer(edge, edge), (torch.from_numpy(scenes), torch.from_numpy(mirrored))
-
-    def ours(name: str) -> None:
-        RECIPES[name](*tensors, range(options.batch))
-
-    def by_hand(name: str) -> None:
-        for scene, other in zip(scenes, mirrored, strict=True):
-            BY_HAND[name](scene, other, random, mask)
-
-    rows = {}
-    print("| recipe | images/s a core | numpy and scipy | ratio |\n| --- | --- | --- | --- |")
-    for name in BY_HAND:
-        rates = rates_of([lambda name=name: ours(name), lambda name=name: by_hand(name)], options)
-        rows[name] = {"images_per_second": rates[0], "numpy": rates[1], "ratio": rates[0] / rates[1]}
-        print(f"| {name} | {rates[0]:.0f} | {rates[1]:.0f} | {rates[0] / rates[1]:.1f} |")
+    figures = {f"batch {batch}": measured(batch, options.size, options.turns) for batch in options.batch}
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps({"size": options.size, "batch": options.batch, **rows}, indent=2) + "\n")
+        options.json.write_text(json.dumps({"size": options.size, **figures}, indent=2) + "\n")
 
 
-def rates_of(runs: list[Callable[[], None]], options: argparse.Namespace) -> list[float]:
-    """Return images a second of each, in processor time, taken in turns."""
-    spent, images = [0.0] * len(runs), [0] * len(runs)
-    for run in runs:
-        run()
-    while min(spent) < options.seconds:
-        for index, run in enumerate(runs):
-            start = time.process_time()
-            run()
-            spent[index] += time.process_time() - start
-            images[index] += options.batch
-    return [count / seconds for count, seconds in zip(images, spent, strict=True)]
+def measured(batch: int, size: int, turns: int) -> dict[str, dict[str, float]]:
+    """Print and return images a second in batches of so many."""
+    random = np.random.default_rng(0)
+    scenes, mirrored = (random.random((batch, 3, size, size), np.float32) for _ in range(2))
+    scene, other = torch.from_numpy(scenes), torch.from_numpy(mirrored)
+    edge = np.exp(-(np.linspace(-3, 3, max(560, size + 20), dtype=np.float32) ** 2) / 4)
+    mask = np.outer(edge, edge)
+    seed = 0
+
+    def seeds() -> range:
+        nonlocal seed
+        seed += batch
+        return range(seed, seed + batch)
+
+    def by_hand(name: str, blurred: Blur, images: int) -> int:
+        for behind, before in zip(scenes[:images], mirrored[:images], strict=True):
+            BY_HAND[name](behind, before, random, mask, blurred)
+        return images
+
+    def ours(recipe: Callable[..., object]) -> int:
+        recipe(scene, other, seeds())
+        return batch
+
+    def effect(change: glass.Change) -> int:
+        change(scene, Chance(seeds(), scene))
+        return batch
+
+    rows = {}
+    print(f"\nbatches of {batch}, {size} x {size}\n")
+    print("| | images/s a core | separable, numpy and scipy | ratio | dense, numpy and scipy | ratio |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for name in BY_HAND:
+        runs = [
+            partial(ours, RECIPES[name]),
+            partial(by_hand, name, separable, batch),
+            partial(by_hand, name, dense, 1),
+        ]
+        rate, *others = rates_of(runs, turns)
+        rows[name] = {"images_per_second": rate, "separable": others[0], "dense": others[1]}
+        print(f"| {name} | {rate:.0f} |" + "".join(f" {each:.0f} | {rate / each:.1f} |" for each in others))
+    for name, run in {
+        "transplant": partial(ours, transplant),
+        **{change.__name__: partial(effect, change) for change in EFFECTS},
+    }.items():
+        (rate,) = rates_of([run], turns)
+        rows[name] = {"images_per_second": rate}
+        print(f"| {name} | {rate:.0f} | | | | |")
+    return rows
+
+
+def rates_of(runs: list[Callable[[], int]], turns: int) -> list[float]:
+    """Return images a second of each, in processor time."""
+    spent: list[list[float]] = [[] for _ in runs]
+    for turn in range(turns + 1):
+        for run, times in zip(runs, spent, strict=True):
+            begun = time.process_time()
+            while (start := time.process_time()) - begun < 0.05:
+                images = run()
+                if turn:
+                    times.append((time.process_time() - start) / images)
+    return [1 / median(times) for times in spent]
 
 
 if __name__ == "__main__":
