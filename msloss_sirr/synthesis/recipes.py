@@ -143,12 +143,12 @@ def composed(ambient: Tensor, transmission: Tensor, kept: Tensor | None = None) 
 def _room(scene: Tensor, parts: int) -> Sequence[Tensor]:
     """Return tensors like a batch, to be written to image by image, each of which then stays in a processor's cache.
 
-    They are parts of one if that has less than 32 MiB: what is larger, and several smaller ones in a row, glibc takes
-    from the operating system each time anew, and pages that have never been touched take longer than a recipe does.
+    As many as fit into 32 MiB lie in one block: what is larger, and several smaller ones in a row, glibc takes from the
+    operating system each time anew, and pages that have never been touched take longer than a recipe does.
     """
-    if parts * scene.numel() * scene.element_size() < 2**25:
-        return torch.empty((parts, *scene.shape), dtype=scene.dtype, device=scene.device).unbind()
-    return [torch.empty_like(scene, memory_format=torch.contiguous_format) for _ in range(parts)]
+    together = max(1, 2**25 // max(1, scene.numel() * scene.element_size()))
+    blocks = (min(together, parts - first) for first in range(0, parts, together))
+    return [part for block in blocks for part in scene.new_empty((block, *scene.shape))]
 
 
 def _sigmas(chance: Chance, low: float, high: float, sharp: float) -> list[float]:
