@@ -39,8 +39,9 @@ def linear(scene: Tensor, mirrored: Tensor, seeds: Sequence[int], *, sharp: floa
     1/2.2. Not kept are images whose scene is more than twice as bright as what is reflected, or of which one photograph
     has no pixel above 0.15, or the composite none above 0.1 (which follows from the scene having one above 0.15).
 
-    Two things are done otherwise than published: the target is the dimmed scene, so that no reflection means I = T;
-    and borders are continued by reflection, so that they do not darken.
+    Three things are done otherwise than published. The target is the dimmed scene, so that no reflection means I = T. R
+    is what the reflection adds to the picture, not the reflected light by itself. And it is the mirrored photograph
+    that needs a pixel above 0.15, not what of it is left on the glass: a faint reflection is one, too.
 
     Args:
         scene: ``(N, 3, H, W)``, RGB, sRGB-encoded, [0, 1]; sides of at least 11.
@@ -81,7 +82,8 @@ def clip(scene: Tensor, mirrored: Tensor, seeds: Sequence[int], *, sharp: float 
     """Reflect one photograph in front of another, on encoded pixels, as CEILNet does.
 
     The mirrored one is blurred (sigma 2 to 5, a kernel of 11 pixels), and darkened by 1.3 of the mean excess over 1 of
-    their sum. Arguments and result are those of `linear`. Every image is kept.
+    their sum. Arguments and result are those of `linear`. Every image is kept. Borders are continued by reflection,
+    where published code goes on with zeros, which darkens them.
 
     Source: Fan et al., "A Generic Deep Architecture for Single Image Reflection Removal and Image Smoothing", ICCV
     2017.
@@ -100,7 +102,7 @@ def screen(scene: Tensor, mirrored: Tensor, seeds: Sequence[int], *, sharp: floa
     The mirrored one is blurred (sigma 2 to 5, kernels of 5, 7, 9 or 11 pixels with odds of 1 to 2 to 3 to 4). With a
     from 0.8 to 1 and b from 0.4 to 1, I is ``a T + b R - a b T R`` for seven images in ten, and for the others the sum
     of ``a T`` and ``b R``, darkened as in `clip`. Arguments and result are those of `linear`; the target is ``a T``,
-    not T as published, so that no reflection means I = T. Every image is kept.
+    not T as published, so that no reflection means I = T, and borders are continued as in `clip`. Every image is kept.
 
     Source: Hu and Guo, "Single Image Reflection Separation via Component Synergy", ICCV 2023, and the code published
     with it; the three images in ten are those of later work on it.
