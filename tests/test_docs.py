@@ -1,12 +1,16 @@
 """The documentation shows what the code has."""
 
 import runpy
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from msloss_sirr.refgan.config import RefganConfig
 from msloss_sirr.refgan.generator import Generator
+from msloss_sirr.synthesis.glass import GlassConfig
+from msloss_sirr.synthesis.recipes import RECIPES
 from msloss_sirr.training.presets import PRESETS
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -29,3 +33,25 @@ def test_sheet_of_refgan_is_drawn(style: str, columns: int) -> None:
     draw = runpy.run_path(str(DOCS / "draw_refgan.py"))["draw"]
     sheet = draw(Generator(RefganConfig(style=style, width=2, levels=3)))
     assert sheet.shape == (3, 24 + 5 * 162 + 2, columns * 162 + 2)
+
+
+def test_every_recipe_is_documented_and_drawn() -> None:
+    page = (DOCS / "synthesis.md").read_text()
+    for name in (*RECIPES, "transplant"):
+        assert f"\n### {name}\n" in page
+    for effect in fields(GlassConfig):
+        assert f"\n| `{effect.name}` |" in page
+    for sheet in runpy.run_path(str(DOCS / "draw_recipes.py"))["SHEETS"]:
+        assert f"(images/recipe-{sheet}.jpg)" in page
+        assert (DOCS / "images" / f"recipe-{sheet}.jpg").stat().st_size < 300_000
+
+
+def test_contact_sheets_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["draw_recipes.py", str(tmp_path), "--side", "24"])
+    runpy.run_path(str(DOCS / "draw_recipes.py"), run_name="__main__")
+    sheets = {path.stem.removeprefix("recipe-"): path for path in tmp_path.iterdir()}
+    assert sheets.keys() == {*RECIPES, "transplant", "glass"}
+    for name, path in sheets.items():
+        with Image.open(path) as sheet:
+            panels = (7, 6) if name == "glass" else (8, 3)
+            assert sheet.size == (panels[0] * 28, panels[1] * 48)

@@ -50,7 +50,7 @@ def reflection_of(ambient: Tensor, transmission: Tensor) -> Tensor:
         The same shape: the reflection on black, sRGB-encoded, [0, 1].
     """
     seen, behind = linear_light(ambient), linear_light(registered(transmission, ambient))
-    two, three = (torch.full((len(ambient),), sigma).to(ambient) for sigma in (2.0, 3.0))
+    two, three = (torch.full((len(ambient),), sigma) for sigma in (2.0, 3.0))
     smooth = blurred(behind, two)
     ratio = blurred(seen, two) / smooth.clamp(min=_DARKEST)
     usable = (smooth > _DARKEST) & (blurred(seen, two) < _BRIGHTEST)
