@@ -17,6 +17,7 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
 default_role = "any"
+myst_heading_anchors = 2
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 nitpicky = False

@@ -35,7 +35,7 @@ class Finding:
     severity: Severity
     """``"error"``: what is trained or measured on it is wrong; ``"warning"``: it may be; ``"note"``: good to know."""
     kind: str
-    """One of `KINDS`."""
+    """One of ``KINDS``."""
     files: tuple[str, ...]
     """The files that it is about, below the folder of the copy."""
     sentence: str
