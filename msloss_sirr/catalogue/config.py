@@ -27,7 +27,7 @@ class PrepareConfig:
     folder: Positional[Path]
     """Where its copy is; nothing in it is changed."""
     out: Annotated[Path, arg(aliases=["-o"])]
-    """Folder to write to; pairs lie in it as ambient/NAME, transmission/NAME and reflection/NAME, by split if several."""
+    """Folder to write to; pairs become ambient/NAME, transmission/NAME and reflection/NAME, by split if several."""
     short_side: int = 0
     """Pixels of the shorter side; smaller images stay as they are, and 0 leaves all as they are."""
     subset: str = ""

@@ -14,7 +14,7 @@ class ReflectionStatistics(NamedTuple):
     mean: float
     """Mean of I - T over pixels and channels."""
     strength: float
-    """Mean of |I - T|."""
+    """Mean of the absolute difference of I and T."""
     frequency: float
     """Mean frequency of I - T, in cycles a pixel, weighted by energy: 0 for haze, up to 0.7 for noise."""
     overlap: float
