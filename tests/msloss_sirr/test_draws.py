@@ -41,9 +41,12 @@ def test_a_draw_is_a_function_of_seed_epoch_and_number(pairs: Path, photos: Path
 
 
 def test_loader_processes_change_nothing(pairs: Path, photos: Path) -> None:
-    draws = draws_of(pairs, photos)
-    plain, spread = (DataLoader(draws, 5, collate_fn=collate, num_workers=n) for n in (0, 2))
-    assert all(same(a, b) for a, b in zip(plain, spread, strict=True))
+    draws = draws_of(pairs, photos, transplant_share=0.3)
+    plain, *others = ([*DataLoader(draws, 5, collate_fn=collate, num_workers=n)] for n in (0, 1, 4))
+    for spread in others:
+        assert all(same(a, b) for a, b in zip(plain, spread, strict=True))
+    seeds = [seed for batch in plain for seed in batch.seed.tolist()]
+    assert len(set(seeds)) == len(seeds) == 24  # no process repeats another
 
 
 def test_real_share(pairs: Path, photos: Path) -> None:
