@@ -40,6 +40,7 @@ def test_a_draw_is_a_function_of_seed_epoch_and_number(pairs: Path, photos: Path
     assert not any(same(other[i], first[i]) for i in range(24))
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # four, however few the processors
 def test_loader_processes_change_nothing(pairs: Path, photos: Path) -> None:
     draws = draws_of(pairs, photos, transplant_share=0.3)
     plain, *others = ([*DataLoader(draws, 5, collate_fn=collate, num_workers=n)] for n in (0, 1, 4))
@@ -84,13 +85,32 @@ def test_transplants_lay_reflections_of_pairs_on_photos_and_on_pairs(pairs: Path
     assert {alone[i].kind for i in range(40)} == {Kind.REAL, Kind.TRANSPLANTED}
 
 
-def test_scenes_of_transplants_are_photos_and_transmissions() -> None:
-    light, dark = (torch.full((3, 30, 30), value, dtype=torch.uint8) for value in (200, 100))
-    draws = Draws(length=60, crop=16, pairs=Pairs([dark], [dark]), photos=[light], real_share=0.0, transplant_share=1.0)
-    draws._reflections._kept[0] = torch.zeros(3, 30, 30, dtype=torch.uint8)  # type: ignore[union-attr]
-    scenes = [int(draws[i].first[0, 0, 0]) for i in range(60)]
-    assert 18 < scenes.count(200) < 42
-    assert scenes.count(200) + scenes.count(100) == 60
+def test_scenes_and_reflections_of_transplants_are_drawn_as_pairs_are() -> None:
+    def grey(value: int) -> torch.Tensor:
+        return torch.full((3, 30, 30), value, dtype=torch.uint8)
+
+    depths = [torch.full((1, 30, 30), value) for value in (1.0, 2.0, 3.0)]
+    pairs = Pairs([grey(50)] * 2, [grey(100), grey(150)], depths[:2])
+    draws = Draws(
+        length=200,
+        crop=16,
+        pairs=pairs,
+        pair_odds=[1, 3],
+        photos=[grey(200)],
+        photo_depths=depths[2:],
+        real_share=0.0,
+        transplant_share=1.0,
+    )
+    draws._reflections._kept.update({0: grey(10), 1: grey(20)})  # type: ignore[union-attr]
+    found = [draws[i] for i in range(200)]
+    scenes = [(int(draw.first[0, 0, 0]), round(float(draw.depth[0, 0, 0]))) for draw in found]  # type: ignore[index]
+    assert 0.4 < scenes.count((200, 3)) / 200 < 0.6
+    assert 0.06 < scenes.count((100, 1)) / 200 < 0.2
+    assert 0.28 < scenes.count((150, 2)) / 200 < 0.48
+    assert set(scenes) == {(200, 3), (100, 1), (150, 2)}
+    reflections = [int(draw.second[0, 0, 0]) for draw in found]
+    assert 0.65 < reflections.count(20) / 200 < 0.85
+    assert set(reflections) == {10, 20}
 
 
 def test_reflections_are_taken_out_once_and_not_of_what_shows_two_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
