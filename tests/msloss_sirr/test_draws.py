@@ -126,9 +126,9 @@ def test_reflections_are_taken_out_once_and_not_of_what_shows_two_scenes(monkeyp
     assert calls.call_count == 1
     with pytest.raises(InputError, match="hardly any pair shows one scene twice"):
         Draws(length=1, crop=16, pairs=Pairs([scene], [other]), real_share=0.0, transplant_share=1.0)[0]
-    few = Reflections(Pairs([scene], [scene]), cache_bytes=100)
-    assert few[0] is not None
-    assert not few._kept
+    few = Reflections(Pairs([scene, scene], [scene, scene]), cache_bytes=3 * 128 * 128)
+    assert few[0] is few[0]
+    assert few[1] is not few[1]
 
 
 def test_damaged_files_are_named_and_others_drawn(pairs: Path, photos: Path) -> None:
@@ -181,6 +181,14 @@ def test_composition_keeps_real_pairs_and_makes_the_rest(pairs: Path, photos: Pa
         assert image.max() <= 1
     difference = (made.ambient - made.target.transmission).clamp(min=0)
     torch.testing.assert_close(made.target.reflection, difference)
+
+
+def test_reflection_of_a_real_pair_is_where_it_is_brighter() -> None:
+    dark, bright = torch.zeros(1, 3, 4, 4, dtype=torch.uint8), torch.full((1, 3, 4, 4), 255, dtype=torch.uint8)
+    both = DrawBatch(torch.cat([bright, dark]), torch.cat([dark, bright]), torch.zeros(2).long(), torch.zeros(2).long())
+    reflection = compose(both, Synthesis()).target.reflection
+    assert reflection[0].min() == 1
+    assert not reflection[1].any()
 
 
 def test_composition_does_not_depend_on_the_batch(pairs: Path, photos: Path) -> None:
