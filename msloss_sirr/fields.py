@@ -24,15 +24,21 @@ def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _is_number(value: object) -> bool:
+    return _is_whole(value) or isinstance(value, float)
+
+
 _KINDS: dict[Any, Callable[[Any], bool]] = {
     bool: lambda value: isinstance(value, bool),
     int: _is_whole,
-    float: lambda value: _is_whole(value) or isinstance(value, float),
+    float: lambda value: _is_number(value),
+    tuple[float, ...]: lambda value: isinstance(value, tuple) and all(map(_is_number, value)),
     tuple[int, ...]: lambda value: isinstance(value, tuple) and all(_is_whole(each) for each in value),
 }
 _NAMES: dict[Any, str] = {
     bool: "True or False",
     int: "a whole number",
     float: "a number",
+    tuple[float, ...]: "numbers",
     tuple[int, ...]: "whole numbers",
 }

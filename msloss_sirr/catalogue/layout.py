@@ -66,15 +66,12 @@ def open_set(name: str, folder: Path, *, subset: str = "", split: str = "") -> l
         split: ``"train"``, ``"val"`` or ``"test"``; all if empty.
 
     Raises:
-        InputError: if there is no such set, subset, split or folder, the folder holds nothing of it, or an item is not
-            whole.
+        InputError: if there is no such set, subset, split or folder, the folder holds nothing of it, an item is not
+            whole, or a link leads nowhere.
     """
     listing = list_set(name, folder, subset=subset, split=split)
-    if not listing.items and not listing.partial:
-        path, reason = next(iter(listing.broken.items()))
-        raise InputError(
-            f"{folder} holds nothing of {name} that can be read; the link {path} was not followed: {reason}"
-        )
+    for path, reason in listing.broken.items():
+        raise InputError(f"the link {path} was not followed: {reason}; mend it, or take it away")
     if listing.partial:
         names = [f"{item.name} ({', '.join(item.files)} only)" for item in listing.partial]
         raise InputError(
@@ -141,7 +138,7 @@ def list_set(name: str, folder: Path, *, subset: str = "", split: str = "") -> L
         what = "is a file, not a folder" if folder.exists() else "does not exist"
         raise InputError(f"{folder} {what}; give the folder of a copy of {name}")
     parts = [p for p in description.parts if _wanted(p, subset) and split in ("", p.split)]
-    listing = _Lister(description, folder, alone=len(parts) == 1).look(parts)
+    listing = _Lister(description, folder, alone=len(parts) == 1, version=subset).look(parts)
     versions = {item.subset for item in listing.items}
     if listing.found and subset and subset not in {part.subset for part in parts} and subset not in versions:
         counts = ", ".join(f"{number} items" for number in listing.found.values())
@@ -158,12 +155,14 @@ class _Lister:
         description: of the set.
         root: the folder.
         alone: whether one part only is looked for, which may then be directly in the folder.
+        version: the version that is asked for, if any.
     """
 
-    def __init__(self, description: Description, root: Path, *, alone: bool) -> None:
+    def __init__(self, description: Description, root: Path, *, alone: bool, version: str) -> None:
         self.description = description
         self.root = root
         self.alone = alone
+        self.version = version
         self.broken: dict[Path, str] = {}
         self._seen: dict[tuple[str, bool], dict[str, list[Path]]] = {}
 
@@ -174,10 +173,9 @@ class _Lister:
         found = {}
         required = set(self.description.required)
         for part in parts:
-            bases = ("",) if self.alone else ()
-            taken = max(
-                (self._take(part, a, base) for a in part.arrangements for base in (*a.bases, *bases)), key=_Taken.worth
-            )
+            taken = max((self._take(part, a, base) for a in part.arrangements for base in a.bases), key=_Taken.worth)
+            if not taken.files and self.alone:
+                taken = max((self._take(part, a, "") for a in part.arrangements), key=_Taken.worth)
             if taken.files:
                 found[part.subset, part.split] = len(taken.files)
             subset = next((v for v, n in part.counts.items() if n == len(taken.files)), "") or part.subset
@@ -208,7 +206,8 @@ class _Lister:
                 files.setdefault(filling, {})[layer] = first
                 clashes += [(first, other) for other in others]
         whole = sum(set(self.description.required) <= has.keys() for has in files.values())
-        return _Taken(files, clashes, whole, whole in part.counts.values())
+        wanted = [part.counts[self.version]] if self.version in part.counts else part.counts.values()
+        return _Taken(files, clashes, whole, whole in wanted)
 
     def _images(self, folder: str, deep: bool) -> dict[str, list[Path]]:
         """Return the images of a folder by their path in it without suffix, accents in whatever way made one sign."""
@@ -245,11 +244,12 @@ def _read_csv(description: Description, path: Path) -> Listing:
         raise InputError(f"{path} {'is no file' if path.exists() else 'does not exist'}; give a CSV file")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
+            reader = csv.DictReader(file)
+            rows = [(reader.line_num, row) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} is no CSV file: {error}") from error
     items: dict[tuple[str, str, str], Item] = {}
-    for number, row in enumerate(rows, 2):
+    for number, row in rows:
         try:
             item = _item_of_row(description, path.parent, row)
         except InputError as error:
@@ -265,8 +265,11 @@ def _read_csv(description: Description, path: Path) -> Listing:
 
 
 def _item_of_row(description: Description, folder: Path, row: Mapping[str, str | None]) -> Item:
+    if any("\0" in value for value in row.values() if isinstance(value, str)):
+        raise InputError("a name holds a NUL, which no file's can")
     files = {layer: folder / value for layer in LAYERS if (value := row.get(layer))}
-    missing = [layer for layer in description.required if layer not in files and "photo" not in files]
+    alone = "photo" in files and "ambient" not in files
+    missing = [layer for layer in description.required if layer not in files and not alone]
     if missing:
         raise InputError(f"no {missing[0]}; name columns ambient and transmission, and give each line both")
     for layer, image in files.items():
@@ -282,7 +285,8 @@ def _item_of_row(description: Description, folder: Path, row: Mapping[str, str |
 
 
 def _has(part: Part, name: str) -> bool:
-    return name not in part.names_besides and (part.names is None or name in part.names)
+    number = name.lstrip("0")
+    return number not in part.names_besides and (part.names is None or number in part.names)
 
 
 def _first(item: Item) -> Path:

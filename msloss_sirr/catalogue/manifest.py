@@ -97,10 +97,20 @@ def read_manifest(folder: Path) -> tuple[dict[str, Any], list[Record]]:
         head = json.loads(first)
         if head["format"] != _FORMAT:
             raise InputError(f"{path} is of another version of msloss; give another folder")
-        records = [Record(**json.loads(line)) for line in others if line.endswith("\n")]
+        about = dict(head["about"])
+        records = {r.name: r for r in (_record(json.loads(line)) for line in others if line.endswith("\n"))}
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is damaged ({error}); delete it, or give another folder") from error
-    return dict(head["about"]), list({record.name: record for record in records}.values())
+    return about, list(records.values())
+
+
+def _record(told: Mapping[str, Any]) -> Record:
+    record = Record(**told)
+    if not all(isinstance(each, dict) for each in (record.files, record.digests, record.origin)):
+        raise TypeError("an item has no files by layer")
+    if not all(isinstance(word, str) for word in (record.name, *record.files.values(), *record.digests.values())):
+        raise TypeError("an item's files are no text")
+    return record
 
 
 def digest(path: Path) -> str:

@@ -86,6 +86,7 @@ def prepare(config: PrepareConfig, done: Callable[[Outcome, int], None] | None =
         elif outcome.kept:
             kept += 1
         else:
+            _take_away(config.out, manifest.records.get(outcome.name), outcome.record)
             manifest.add(outcome.record)
             made += 1
         if done is not None:
@@ -173,6 +174,13 @@ def _write(task: Task, layer: str, pixels: Tensor) -> None:
         candidate.unlink(missing_ok=True)
 
 
+def _take_away(out: Path, before: Record | None, now: Record) -> None:
+    """Delete what an earlier run wrote of layers that an item does not have any more."""
+    for layer, path in before.files.items() if before else ():
+        if path not in now.files.values() and before is not None and _is(out / path, before.digests.get(layer, "")):
+            (out / path).unlink()
+
+
 def _is(path: Path, sha256: str) -> bool:
     return path.is_file() and not path.is_symlink() and digest(path) == sha256
 
@@ -221,14 +229,15 @@ def _check_free(out: Path, listing: Listing) -> None:
         raise InputError(f"{out} is where the set itself is; give --out another folder")
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; give --out a folder")
-    if out.is_dir() and not (out / NAME).is_file() and any(out.iterdir()):
+    others = [path for path in out.iterdir() if not _LEFTOVER.fullmatch(path.name)] if out.is_dir() else []
+    if others and not (out / NAME).is_file():
         raise InputError(f"{out} holds other things; give --out a new folder, or one that was prepared before")
 
 
 def _sweep(out: Path, tasks: Sequence[Task]) -> None:
     """Make the folders to write to, and take away what a run that was killed left half written in them."""
     home = out.resolve()
-    for folder in {(out / path).parent for task in tasks for path in task.files.values()}:
+    for folder in {out, *((out / path).parent for task in tasks for path in task.files.values())}:
         if home not in (folder.resolve(), *folder.resolve().parents):
             raise InputError(f"{folder} leads out of {out}; give --out another folder")
         folder.mkdir(parents=True, exist_ok=True)
@@ -241,6 +250,7 @@ def _about(config: PrepareConfig) -> dict[str, Any]:
     return {
         "made by": "msloss-sirr data prepare",
         "set": config.name,
+        "folder": str(config.folder.resolve()),
         "subset": config.subset,
         "split": config.split,
         "short_side": config.short_side,

@@ -26,8 +26,8 @@ _FLASH = {"ambient": "{name}_ambient", "transmission": "{name}_ambient_T", "refl
 _ZHANG_TEST = frozenset(map(str, (3, 4, 9, 12, 15, 22, 23, 25, 29, 39, 46, 47, 58, 86, 87, 89, 93, 103, 107, 110)))
 
 
-def _sir2(subset: str, folder: str, release: Arrangement, counts: dict[str, int]) -> Part:
-    bases = (f"SIR2/{folder}", f"test/SIR2/{folder}", folder, subset)
+def _sir2(subset: str, folder: str, release: Arrangement, counts: dict[str, int], *also: str) -> Part:
+    bases = (f"SIR2/{folder}", f"test/SIR2/{folder}", folder, subset, *also)
     layered = (Arrangement(bases, layers) for layers in (_LAYER_FOLDERS, _LAYER_FOLDERS_SHORT, _TAGGED))
     return Part(subset, "test", (*layered, release), counts)
 
@@ -62,6 +62,7 @@ _SETS = (
                 "SolidObjectDataset",
                 Arrangement(("SIR2/SolidObjectDataset", "SolidObjectDataset"), _SCENE_FOLDERS),
                 {"object": 200},
+                "solidobject",
             ),
             _sir2(
                 "wild",
@@ -126,7 +127,7 @@ _SETS = (
                     Arrangement(("train/real", "real/train", "real89", "train"), _LAYER_FOLDERS),
                     Arrangement(("",), _LAYER_FOLDERS),
                 ),
-                {"": 89},
+                {"real89": 89, "real90": 90},
                 names_besides=_ZHANG_TEST,
             ),
             Part(

@@ -3,8 +3,14 @@
 import os
 import stat
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
+
+from msloss_sirr.errors import InputError
+
+_MOST, _DEEPEST = 20_000, 50
+"""Folders that are looked into, and how deep."""
 
 
 class Entry(NamedTuple):
@@ -24,15 +30,20 @@ def walk(folder: Path, *, deep: bool) -> Iterator[Entry]:
     Args:
         folder: what to look through.
         deep: whether to look into the folders in it, too.
+
+    Raises:
+        InputError: if there are too many folders to look into.
     """
     reason = _broken(folder, ())
     if reason:
         yield Entry(folder, reason)
     elif folder.is_dir():
-        yield from _walk(folder, (folder.resolve(),), deep=deep)
+        yield from _walk(folder, (folder.resolve(),), count(1), deep=deep)
 
 
-def _walk(folder: Path, above: tuple[Path, ...], *, deep: bool) -> Iterator[Entry]:
+def _walk(folder: Path, above: tuple[Path, ...], visits: Iterator[int], *, deep: bool) -> Iterator[Entry]:
+    if next(visits) > _MOST or len(above) > _DEEPEST:
+        raise InputError(f"{folder}: too many folders, or links that lead back and forth; give a folder with fewer")
     for name in sorted(os.listdir(folder)):  # noqa: PTH208 - names that are no text must not end the walk
         path = folder / name
         if name.startswith("."):
@@ -42,7 +53,7 @@ def _walk(folder: Path, above: tuple[Path, ...], *, deep: bool) -> Iterator[Entr
             yield Entry(path, reason)
         elif path.is_dir():
             if deep:
-                yield from _walk(path, (*above, path.resolve()), deep=True)
+                yield from _walk(path, (*above, path.resolve()), visits, deep=True)
         elif stat.S_ISREG(path.stat().st_mode):  # no pipe, no device: reading one may never end
             yield Entry(path)
 

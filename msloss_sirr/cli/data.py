@@ -63,10 +63,9 @@ def _prepare(config: PrepareConfig) -> None:
 
 
 def _say(lines: Iterable[str]) -> None:
-    """Print lines, with what the terminal has no letters for written in escapes."""
-    encoding = sys.stdout.encoding or "utf-8"
+    """Print lines; what names of files hold that cannot be printed, in escapes."""
     for line in lines:
-        print(line.encode(encoding, "backslashreplace").decode(encoding))  # noqa: T201
+        print("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line))  # noqa: T201
 
 
 RUN: dict[type, Callable[[Any], None]] = {ListConfig: _list, CheckConfig: _check, PrepareConfig: _prepare}

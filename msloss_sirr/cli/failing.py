@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 
 from msloss_sirr.errors import InputError
 
@@ -15,6 +16,9 @@ def one_line_errors(program: str) -> Iterator[None]:
     Args:
         program: the name that the line begins with.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal without the letters of a name is shown their numbers
+            stream.reconfigure(errors="backslashreplace")
     try:
         yield
     except BrokenPipeError:  # whoever read our output has stopped: nothing more to say to them
@@ -29,5 +33,8 @@ def one_line_errors(program: str) -> Iterator[None]:
 
 def _one_line(error: Exception) -> str:
     """Return an error's message in one line; one from a loader process carries a traceback before it."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[-1].removeprefix(f"{InputError.__module__}.{InputError.__name__}: ")
+    text = str(error).strip() or type(error).__name__
+    _, ours, told = text.rpartition(f"{InputError.__module__}.{InputError.__name__}: ")
+    if not ours and text.startswith("Caught "):
+        told = text.splitlines()[-1]
+    return (told or text).replace("\n", "\\n")

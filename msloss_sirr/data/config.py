@@ -1,6 +1,7 @@
 """What a training draws its images from."""
 
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 
 from msloss_sirr.errors import InputError
@@ -32,7 +33,8 @@ class DataConfig:
             given = getattr(self, name)
             if isinstance(given, str | Path):
                 object.__setattr__(self, name, (given,))
-        object.__setattr__(self, "pairs", tuple(str(folder) for folder in self.pairs))
+        object.__setattr__(self, "pairs", tuple(map(str, self.pairs)))
+        object.__setattr__(self, "photos", tuple(map(Path, self.photos)))
         check_fields(self)
         if self.crop < 16:
             raise InputError(f"crop is {self.crop}; give 16 or more, 128 or more to learn anything")
@@ -41,7 +43,7 @@ class DataConfig:
         if self.damaged < 0:
             raise InputError(f"damaged is {self.damaged}; it may not be negative")
         weights = self.pair_weights
-        if weights and (len(weights) != len(self.pairs) or not all(0 <= w < float("inf") for w in weights)):
+        if weights and (len(weights) != len(self.pairs) or min(weights) < 0 or not isfinite(sum(weights))):
             raise InputError(f"pair_weights are {weights}; give a number for each of the {len(self.pairs)} sets")
         if weights and not any(weights):
             raise InputError(f"pair_weights are {weights}; give one of them a positive number")

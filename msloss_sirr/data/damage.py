@@ -16,7 +16,16 @@ class Damage:
     def __init__(self, budget: int, say: Callable[[str], None] | None = None) -> None:
         self._budget = budget
         self._say = say
-        self._met: set[str] = set()
+        self._met: dict[str, None] = {}
+
+    @property
+    def met(self) -> list[str]:
+        """What was wrong with which, in the order it was met."""
+        return list(self._met)
+
+    def recall(self, met: list[str]) -> None:
+        """Count what was met, and named, before an interruption."""
+        self._met.update(dict.fromkeys(met))
 
     def meet(self, what: str) -> None:
         """Count a damaged file.
@@ -29,7 +38,7 @@ class Damage:
         """
         if what in self._met:
             return
-        self._met.add(what)
+        self._met[what] = None
         if len(self._met) > self._budget:
             borne = f"; more damaged files than the {self._budget} to be left out" if self._budget else ""
             raise InputError(what + borne)

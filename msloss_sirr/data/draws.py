@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 import torchvision.transforms.v2.functional as transforms
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from msloss_sirr.data.folders import ImageSequence, Pairs
 from msloss_sirr.data.reflections import Reflections
@@ -101,16 +101,22 @@ class Draws(Dataset[Draw]):
         self.photos = photos
         self.photo_depths = photo_depths
         self.seed = seed
-        self.epoch = 0
+        self._epoch = torch.zeros((), dtype=torch.int64)
+        self._epoch.share_memory_()  # type: ignore[no-untyped-call]  # loader processes live longer than an epoch
         self._pairs = pairs
         self._odds = None if pair_odds is None else list(accumulate(pair_odds))
         self._reflections = Reflections(pairs) if pairs and transplant_share else None
         self._transplants = 1.0 if not photos and transplant_share else transplant_share
         self._real = real_share if pairs and (photos or transplant_share) else 1.0 if pairs else 0.0
 
+    @property
+    def epoch(self) -> int:
+        """The epoch that draws are of."""
+        return int(self._epoch)
+
     def set_epoch(self, epoch: int) -> None:
-        """Make the draws those of another epoch."""
-        self.epoch = epoch
+        """Make the draws those of another epoch, in all loader processes."""
+        self._epoch.fill_(epoch)
 
     def __len__(self) -> int:
         return self.length
@@ -192,3 +198,8 @@ def collate(draws: list[Draw]) -> DrawBatch:
         torch.stack(depths) if len(depths) == len(draws) else None,
         tuple(what for draw in draws for what in draw.damaged),
     )
+
+
+def load(draws: Draws, batch: int, workers: int) -> DataLoader[DrawBatch]:
+    """Return a loader of batches; its processes live as long as it does, and keep what they have decoded."""
+    return DataLoader(draws, batch, collate_fn=collate, num_workers=workers, persistent_workers=workers > 0)  # type: ignore[arg-type]

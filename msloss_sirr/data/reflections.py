@@ -7,6 +7,9 @@ from msloss_sirr.images.reading import to_bytes, to_float
 from msloss_sirr.images.registration import DOUBTFUL, register
 from msloss_sirr.synthesis.transplant import reflection_of
 
+_SMALLEST = 16
+"""Sides of pictures too small for anything to be seen in them."""
+
 
 class Reflections:
     """What `reflection_of` finds in each of several pairs, computed when first asked for.
@@ -26,12 +29,13 @@ class Reflections:
         return len(self._pairs)
 
     def __getitem__(self, index: int) -> Tensor | None:
-        """Return the reflection of a pair, ``(3, H, W)`` uint8; ``None`` if its images hardly show one scene."""
+        """Return the reflection of a pair, ``(3, H, W)`` uint8; ``None`` if it hardly shows one scene, or is tiny."""
         if index in self._kept:
             return self._kept[index]
         pair = self._pairs[index]
         ambient, transmission = to_float(pair.ambient[None]), to_float(pair.transmission[None])
-        doubtful = bool(register(ambient, transmission).likeness < DOUBTFUL)
+        small = min(ambient.shape[2:]) < _SMALLEST
+        doubtful = small or bool(register(ambient, transmission).likeness < DOUBTFUL)
         found = None if doubtful else to_bytes(reflection_of(ambient, transmission)[0])
         needed = 0 if found is None else found.nbytes
         if needed <= self._room:

@@ -71,6 +71,7 @@ def examine(
         *(finding for item, sight in pairs for finding in _of_item(listing, item, sight)),
         *_of_forms(listing, pairs),
         *find_twins(items, own, against, sights[len(items) :], listing.root, several_shots=several),
+        *_of_others(against, sights[len(items) :]),
         *_of_manifest(listing.root),
     ]
     findings.sort(key=lambda f: (SEVERITIES.index(f.severity), f.kind, f.files))
@@ -134,6 +135,15 @@ def _of_item(listing: Listing, item: Item, sight: Seen) -> Iterator[Finding]:
         sentence = f"{listed} is turned by its EXIF data, and its counterpart is not; some programs will not turn it"
         yield Finding("warning", "rotation", tuple(names.values()), sentence)
     yield from _of_pair(sight, names)
+
+
+def _of_others(against: Sequence[Item], sights: Sequence[Seen]) -> Iterator[Finding]:
+    """Which images of other sets could not be held against the copy."""
+    for item, sight in zip(against, sights, strict=True):
+        for layer, look in sight.looks.items():
+            if look.error:
+                file = str(item.files[layer])
+                yield Finding("error", "unreadable", (file,), f"{file}, to be held against: {look.error}")
 
 
 def _of_pair(sight: Seen, names: dict[str, str]) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from msloss_sirr.catalogue.layout import Item
 from msloss_sirr.doctor.alike import hash_of
 from msloss_sirr.errors import InputError
-from msloss_sirr.images.reading import read_pixels, read_size, to_float
+from msloss_sirr.images.reading import read_depth, read_pixels, to_float
 from msloss_sirr.images.registration import register
 
 _LONGEST = 1024
@@ -88,7 +88,8 @@ def see(item: Item) -> Seen:
         form, turned = _form_of(path)
         try:
             if layer == "depth":
-                looks[layer] = Look("", "", turned, read_size(path, depth=True), "", b"")
+                height, width = read_depth(path).shape[1:]
+                looks[layer] = Look("", "", turned, (height, width), "", b"")
                 continue
             pixels = read_pixels(path)
         except InputError as error:

@@ -19,7 +19,8 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, str
         return image, "as it was"
     try:
         source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        if "srgb" in ImageCms.getProfileDescription(source).lower():
+        description = ImageCms.getProfileDescription(source).lower()
+        if "srgb" in description and "linear" not in description:
             return image, "as it was"
         converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError):

@@ -8,7 +8,7 @@ SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
 
 def find_images(folder: Path) -> list[Path]:
-    """Return the image files directly in ``folder``, by name; hidden files are left out.
+    """Return the image files directly in ``folder``, by name; hidden files are left out, links that lead nowhere not.
 
     Raises:
         InputError: if there is no such folder, or no image in it.
@@ -16,7 +16,9 @@ def find_images(folder: Path) -> list[Path]:
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "does not exist"
         raise InputError(f"{folder} {what}; give a folder of images")
-    found = sorted(p for p in folder.iterdir() if is_image_name(p) and p.is_file())
+    found = sorted(
+        p for p in folder.iterdir() if is_image_name(p) and (p.is_file() or (p.is_symlink() and not p.exists()))
+    )
     if not found:
         raise InputError(f"{folder} holds no images; files ending in {', '.join(sorted(SUFFIXES))} are looked for")
     return found

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from msloss_sirr.errors import InputError
 
 _ORIENTATION = 0x0112
 _DEEPEST = 2**16 - 1
+_PHOTOMETRIC = 262
+"""The TIFF tag that is 0 where white is 0."""
 _ONE_CHANNEL = frozenset({"F", "I", "I;16", "I;16B", "I;16L", "L"})
 _EIGHT_BIT = frozenset({"1", "CMYK", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "YCbCr"})
 
@@ -113,6 +116,8 @@ def _in_eight_bits(path: Path, image: Image.Image) -> Image.Image:
     values = np.array(image)
     if values.dtype.kind == "f" or values.min() < 0 or values.max() > _DEEPEST:
         raise InputError(f"{path} has more than 16 bits a channel; convert it to 8 or 16")
+    if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0:  # of 8 bits, Pillow turns these over itself
+        values = _DEEPEST - values
     scaled = Image.fromarray((values.astype(np.uint32) * 255 + _DEEPEST // 2) // _DEEPEST).convert("L")
     scaled.info = image.info
     return scaled
@@ -130,7 +135,9 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             warnings.filterwarnings("ignore", "Corrupt EXIF data|Palette images with Transparency")
-            with Image.open(path) as image:
+            # Pillow maps plain TIFF files into memory, and then takes the sides of turned ones for each other
+            whole = BytesIO(path.read_bytes()) if path.suffix.lower() in (".tif", ".tiff") else None
+            with Image.open(whole or path) as image:
                 yield image
     except InputError:
         raise

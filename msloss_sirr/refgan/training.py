@@ -10,10 +10,9 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from msloss_sirr.data.damage import Damage
-from msloss_sirr.data.draws import DrawBatch, collate
+from msloss_sirr.data.draws import DrawBatch, collate, load
 from msloss_sirr.data.sources import build_draws
 from msloss_sirr.errors import InputError
 from msloss_sirr.images.writing import write_pixels
@@ -27,7 +26,7 @@ from msloss_sirr.synthesis.making import Synthesis, build_synthesis
 from msloss_sirr.training.progress import TrainingProgress
 from msloss_sirr.training.run import RunFolder
 
-_STATE = frozenset({"epoch", "generator", "discriminator", "optimizers", "random"})
+_STATE = frozenset({"epoch", "generator", "discriminator", "optimizers", "random", "damaged"})
 _SAMPLES = "samples"
 _SHEET_EPOCH = -1
 """The epoch whose draws are shown on contact sheets: none that is trained on."""
@@ -87,7 +86,7 @@ class _Training:
         self.generator = Generator(config.network)
         self.discriminator = PatchDiscriminator(config.network.width)
         optimizers = (_adam(self.generator, config.lr), _adam(self.discriminator, config.lr))
-        loader = DataLoader(draws, config.batch, collate_fn=collate, num_workers=config.workers)
+        loader = load(draws, config.batch, config.workers)
         self.paints, self.judges, *self.optimizers, self.loader = self.accelerator.prepare(
             self.generator, self.discriminator, *optimizers, loader
         )
@@ -168,6 +167,7 @@ class _Training:
             "discriminator": self.discriminator.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "random": torch.get_rng_state(),
+            "damaged": self.damage.met,
         }
 
     def _resume(self) -> int:
@@ -180,6 +180,7 @@ class _Training:
         for optimizer, then in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(then)
         torch.set_rng_state(state["random"])
+        self.damage.recall(state["damaged"])
         return int(state["epoch"]) + 1
 
     def _set_lr(self, epoch: float) -> float:

@@ -1,6 +1,7 @@
 """What reflections are made of."""
 
 from dataclasses import dataclass, field, fields
+from math import inf
 
 from msloss_sirr.errors import InputError
 from msloss_sirr.fields import check_fields
@@ -61,7 +62,7 @@ class SynthesisConfig:
         """Refuse what makes no reflection."""
         check_fields(self)
         odds = {**self.odds, "transplant": self.transplant}
-        if not all(0 <= share < float("inf") for share in odds.values()) or not any(odds.values()):
+        if min(odds.values()) < 0 or not 0 < sum(odds.values()) < inf:
             raise InputError(f"the odds of the recipes are {odds}; give one or more of them a positive number")
         if not 0 <= self.sharp <= 1:
             raise InputError(f"sharp is {self.sharp}; give a probability, from 0 to 1")

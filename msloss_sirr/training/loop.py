@@ -9,12 +9,11 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
-from torch.utils.data import DataLoader
 
 from msloss import MultiStepLoss, OnPlateau, Rehearsal, Schedule, StepLosses
 from msloss_sirr.data.batches import Batch, compose
 from msloss_sirr.data.damage import Damage
-from msloss_sirr.data.draws import collate
+from msloss_sirr.data.draws import load
 from msloss_sirr.data.folders import Pairs
 from msloss_sirr.data.sources import build_draws, open_pairs
 from msloss_sirr.depth.source import DepthSource, build_source, guidance
@@ -103,7 +102,7 @@ class _Training:
         self.loss, self.optimizer, self.loader = self.accelerator.prepare(
             loss,
             torch.optim.Adam(self.remover.parameters(), lr=config.lr),
-            DataLoader(draws, config.batch, collate_fn=collate, num_workers=config.workers),
+            load(draws, config.batch, config.workers),
         )
         self.depth = build_source(config.model.depth, config.depth) if depth is None else depth
         if isinstance(self.depth, torch.nn.Module):
@@ -197,6 +196,7 @@ class _Training:
             "schedule": self.schedule.state_dict(),
             "best": None if self.best is None else [*self.best.before, *self.best.after],
             "random": torch.get_rng_state(),
+            "damaged": self.damage.met,
         }
 
     def _resume(self) -> int:
@@ -209,6 +209,7 @@ class _Training:
         self.schedule.load_state_dict(state["schedule"])
         self.best = None if state["best"] is None else Evaluation.of(state["best"])
         torch.set_rng_state(state["random"])
+        self.damage.recall(state["damaged"])
         return int(state["epoch"]) + 1
 
     def _set_lr(self, epoch: float) -> float:

@@ -44,7 +44,7 @@ PRESETS: dict[str, TrainConfig] = {
 
 @dataclass(frozen=True)
 class TrainOptions(TrainConfig):
-    """A training as the command line has it."""
+    """Train a remover with the multi-step loss, on real pairs, photos on which reflections are made, or both."""
 
     preset: Literal["compact", "paper"] = "compact"
     """What the defaults of all other options are: compact trains networks for little time and memory; paper is the

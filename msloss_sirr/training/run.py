@@ -11,9 +11,9 @@ import torch
 from msloss_sirr.errors import InputError
 from msloss_sirr.files import whole_file
 
-STATE = frozenset({"epoch", "remover", "optimizer", "schedule", "best", "random"})
+STATE = frozenset({"epoch", "remover", "optimizer", "schedule", "best", "random", "damaged"})
 """What the state of a remover's training holds."""
-_MAY_DIFFER = frozenset({"out", "resume", "workers", "device"})
+_MAY_DIFFER = frozenset({"out", "resume", "workers", "device", "data.damaged"})
 
 
 class Epoch(NamedTuple):

@@ -221,7 +221,7 @@ def test_layer_folders_may_be_links_within(tmp_path: Path) -> None:
     (tmp_path / "transmission").symlink_to("transmission")
     assert list_set("pairs", tmp_path).broken == {tmp_path / "transmission": "it leads in a circle"}
     (tmp_path / "ambient" / "1.png").unlink()
-    with pytest.raises(InputError, match=r"holds nothing of pairs that can be read; the link .*transmission was not"):
+    with pytest.raises(InputError, match=r"the link .*transmission was not followed: it leads in a circle"):
         open_set("pairs", tmp_path)
 
 
@@ -273,3 +273,65 @@ def test_list_tells_of_all_sets_and_of_one(capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit):
         main(["data", "list", "sir3"])
     assert "there is no set 'sir3'" in capsys.readouterr().err
+
+
+def many(folder: Path, count: int, names: str = "{}") -> None:
+    for layer in ("ambient", "transmission"):
+        for i in range(count):
+            touch(folder / layer / f"{names.format(i)}.png")
+
+
+def test_a_split_that_is_asked_for_is_not_what_lies_above_it(tmp_path: Path) -> None:
+    many(tmp_path, 9)
+    many(tmp_path / "val", 2)
+    assert len(open_set("pairs", tmp_path, split="val")) == 2
+    for layer in ("blended", "transmission_layer"):
+        for i in range(20):
+            touch(tmp_path / "nature" / layer / f"{i}.png")
+        for i in range(3):
+            touch(tmp_path / "nature" / "test" / layer / f"{i}.png")
+    assert len(open_set("nature", tmp_path / "nature", split="test")) == 3
+
+
+def test_the_version_that_is_asked_for_is_taken(tmp_path: Path) -> None:
+    for i in range(55):
+        for layer in ("blended", "transmission_layer"):
+            touch(tmp_path / "WildSceneDataset" / layer / f"{i}.png")
+    for i in range(101):
+        for layer in ("m", "g"):
+            touch(tmp_path / "Wildscene" / str(i) / f"{layer}.png")
+    for version, count in (("wild55", 55), ("wild101", 101)):
+        assert len(open_set("sir2", tmp_path, subset=version)) == count
+
+
+def test_the_test_pairs_of_zhang_may_have_leading_zeros(tmp_path: Path) -> None:
+    for layer in ("blended", "transmission_layer"):
+        for i in range(1, 111):
+            touch(tmp_path / layer / f"{i:03}.png")
+    assert len(open_set("real", tmp_path, split="test")) == 20
+    assert len(open_set("real", tmp_path, split="train")) == 90
+
+
+def test_folders_that_link_back_and_forth_are_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("msloss_sirr.catalogue.walking._MOST", 200)
+    for i in range(6):
+        (tmp_path / str(i)).mkdir()
+        for j in range(6):
+            if i != j:
+                (tmp_path / str(i) / f"to {j}").symlink_to(tmp_path / str(j))
+    with pytest.raises(InputError, match="links that lead back and forth"):
+        list(walk(tmp_path, deep=True))
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("ambient,transmission\n\n\nx.png,\n", "line 4: no transmission"),
+        ("photo,ambient\na.png,b.png\n", "line 2: no transmission"),
+        ("ambient,transmission\na\0.png,b.png\n", "line 2: a name holds a NUL|is no CSV file"),
+    ],
+)
+def test_lines_of_csv_files_that_are_wrong_are_named(tmp_path: Path, lines: str, message: str) -> None:
+    (tmp_path / "list.csv").write_text(lines)
+    with pytest.raises(InputError, match=message):
+        open_set("csv", tmp_path / "list.csv")

@@ -422,3 +422,35 @@ def test_every_kind_that_is_told_of_is_explained(tree: Path) -> None:
         plant(tree)
     listing = replace(list_set("sir2", tree), broken={tree: "it leads nowhere"})
     assert {finding.kind for finding in examine(listing).findings} <= KINDS.keys()
+
+
+def test_what_cannot_be_held_against_a_set_is_named(sound: Path, tmp_path: Path) -> None:
+    for layer in ("ambient", "transmission"):
+        touch = tmp_path / layer / "1.png"
+        touch.parent.mkdir()
+        touch.touch()
+    diagnosis = examine(list_set("sir2", sound), against=open_set("pairs", tmp_path))
+    assert [finding.kind for finding in serious(diagnosis)] == ["unreadable", "unreadable"]
+
+
+def test_depth_images_are_decoded_too(tmp_path: Path) -> None:
+    for layer in ("ambient", "transmission"):
+        save(tmp_path / layer / "1.png", scene(1) if layer == "transmission" else (scene(1) * 0.8 + 0.1))
+    depth = tmp_path / "depth" / "1.png"
+    depth.parent.mkdir()
+    rough = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH), np.uint8)
+    Image.fromarray(rough).save(depth)
+    assert not [f for f in examine(list_set("pairs", tmp_path)).findings if f.kind == "unreadable"]
+    depth.write_bytes(depth.read_bytes()[:200])
+    found = [f for f in examine(list_set("pairs", tmp_path)).findings if f.kind == "unreadable"]
+    assert [f.files for f in found] == [("depth/1.png",)]
+
+
+def test_names_that_cannot_be_printed_make_no_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a\nerror: forged\x1b[31m.png").write_text("text")
+    with pytest.raises(SystemExit):
+        main(["data", "check", "photos", str(tmp_path), "--workers", "1"])
+    told = capsys.readouterr().out
+    assert "\nerror: forged" not in told
+    assert "\x1b" not in told
+    assert r"a\nerror: forged\x1b[31m.png" in told

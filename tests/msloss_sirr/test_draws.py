@@ -131,6 +131,33 @@ def test_reflections_are_taken_out_once_and_not_of_what_shows_two_scenes(monkeyp
     assert few[1] is not few[1]
 
 
+def test_processes_that_outlive_an_epoch_draw_the_next(pairs: Path, photos: Path) -> None:
+    draws = draws_of(pairs, photos)
+    loader = DataLoader(draws, 6, collate_fn=collate, num_workers=1, persistent_workers=True)
+    for epoch in (0, 1, 5):
+        draws.set_epoch(epoch)
+        alone = Draws(length=24, crop=24, pairs=open_pairs(pairs), photos=photo_folder(photos))
+        alone.set_epoch(epoch)
+        assert all(same(a, b) for a, b in zip(loader, DataLoader(alone, 6, collate_fn=collate), strict=True))
+
+
+def test_crops_are_of_random_size_at_random_places() -> None:
+    across = torch.arange(60, dtype=torch.uint8).expand(3, 60, 60)
+    draws = Draws(length=200, crop=20, pairs=Pairs([across], [across]), real_share=1.0)
+    edges = [sorted((int(draws[i].first[0, 0, 0]), int(draws[i].first[0, 0, -1]))) for i in range(200)]
+    widths, starts = [right - left for left, right in edges], [left for left, _ in edges]
+    assert min(widths) < 22
+    assert max(widths) > 55
+    assert min(starts) == 0
+    assert max(starts) > 30
+
+
+def test_pairs_too_small_to_see_anything_give_no_reflection() -> None:
+    for height, width in ((1, 1), (3, 40), (40, 6), (15, 15)):
+        small = torch.zeros(3, height, width, dtype=torch.uint8)
+        assert Reflections(Pairs([small], [small]))[0] is None
+
+
 def test_damaged_files_are_named_and_others_drawn(pairs: Path, photos: Path) -> None:
     cut = photos / "photo 2.png"
     cut.write_bytes(cut.read_bytes()[:-200])

@@ -44,6 +44,24 @@ def test_orientation_is_applied_once(tmp_path: Path, orientation: int) -> None:
         assert written.getexif()[0x010F] == "maker"
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("compression", [None, "tiff_deflate"])
+def test_grey_tiff_files_are_turned(tmp_path: Path, kind: type, compression: str | None) -> None:
+    grey = np.arange(60, dtype=kind).reshape(6, 10) * (1 if kind is np.uint8 else 257)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(grey).save(tmp_path / "a.tif", exif=exif, compression=compression)
+    expected = np.rot90(np.arange(60).reshape(6, 10), -1)
+    assert np.array_equal(read_pixels(tmp_path / "a.tif")[0].numpy(), expected)
+    assert read_size(tmp_path / "a.tif") == (10, 6)
+
+
+def test_white_may_be_zero(tmp_path: Path) -> None:
+    deep = np.linspace(0, 65535, 60).round().astype(np.uint16).reshape(6, 10)
+    Image.fromarray(deep).save(tmp_path / "a.tif", tiffinfo={262: 0})  # the values as they are, now the other way round
+    assert np.array_equal(read_pixels(tmp_path / "a.tif")[0].numpy(), 255 - np.round(deep / 257).astype(np.uint8))
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_size_is_that_of_the_pixels(tmp_path: Path, suffix: str, orientation: int) -> None:

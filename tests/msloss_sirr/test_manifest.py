@@ -64,3 +64,19 @@ def test_what_was_made_otherwise_is_refused(tmp_path: Path) -> None:
             Manifest(tmp_path, {"side": 256})
     with pytest.raises(InputError, match=r"has no manifest.jsonl"):
         read_manifest(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        '{"format": "msloss_sirr.manifest/1"}',
+        '{"format": "msloss_sirr.manifest/1", "about": 5}',
+        '{"format": "msloss_sirr.manifest/1", "about": {}}\n{"name": "a", "files": [], "digests": {}, "origin": {}}',
+        '{"format": "msloss_sirr.manifest/1", "about": {}}\n{"name": ["x"], "files": {}, "digests": {}, "origin": {}}',
+        '{"format": "msloss_sirr.manifest/1", "about": {}}\n{"name": "a", "files": {"a": 1}, "digests": {}, "origin": 0}',
+    ],
+)
+def test_manifests_that_are_no_manifests_are_one_error(tmp_path: Path, lines: str) -> None:
+    (tmp_path / NAME).write_text(lines + "\n")
+    with pytest.raises(InputError, match="is damaged"):
+        read_manifest(tmp_path)

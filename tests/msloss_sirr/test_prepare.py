@@ -290,3 +290,47 @@ def test_other_settings_need_another_folder(pairs: Path, out: Path) -> None:
     with pytest.raises(InputError, match="workers is 0"):
         prepare(config(pairs, out / "new", workers=0))
     assert not (out / "new").exists()
+
+
+def test_another_set_is_not_written_over_the_first(pairs: Path, tmp_path: Path, out: Path) -> None:
+    prepare(config(pairs, out))
+    for layer in ("ambient", "transmission"):
+        for i in range(4):
+            save(tmp_path / "others" / layer / f"{i}.png", smooth(90 + i))
+    before = state_of(out)
+    with pytest.raises(InputError, match="was made otherwise: folder differ"):
+        prepare(config(tmp_path / "others", out))
+    assert state_of(out) == before
+
+
+def test_a_layer_that_is_gone_is_taken_away_and_what_is_not_ours_stays(pairs: Path, out: Path) -> None:
+    for i in range(4):
+        save(pairs / "reflection" / f"{i}.png", smooth(50 + i))
+    prepare(config(pairs, out))
+    (out / "reflection" / "0.png").write_text("mine")
+    for i in range(4):
+        (pairs / "reflection" / f"{i}.png").unlink()
+    assert prepare(config(pairs, out)).made == 4
+    assert [path.name for path in (out / "reflection").iterdir()] == ["0.png"]
+
+
+def test_what_a_kill_leaves_before_the_first_manifest_is_no_hindrance(pairs: Path, out: Path) -> None:
+    out.mkdir()
+    (out / f".{NAME}.0123abcd.partial").write_text("{")
+    assert prepare(config(pairs, out)).made == 4
+    assert not list(out.glob(".*"))
+
+
+def test_linear_profiles_are_applied_whatever_they_are_called(tmp_path: Path, out: Path) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    name = b"sRGB built-in"
+    called = profile.replace("sRGB built-in".encode("utf-16-be"), "linear   sRGB".encode("utf-16-be")).replace(
+        name, b"linear   sRGB"
+    )
+    assert called != profile
+    (tmp_path / "set").mkdir()
+    for file, icc in (("plain", profile), ("linear", called)):
+        Image.fromarray(np.full((8, 8, 3), 60, np.uint8)).save(tmp_path / "set" / f"{file}.png", icc_profile=icc)
+    prepare(config(tmp_path / "set", out, name="photos"))
+    colours = {record.name: record.origin["colours"]["photo"] for record in read_manifest(out)[1]}
+    assert colours == {"plain": "as it was", "linear": "converted"}

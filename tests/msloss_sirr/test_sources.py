@@ -61,9 +61,9 @@ def test_sets_of_the_catalogue_are_trained_and_validated_on(config: TrainConfig,
 
 
 def test_one_folder_stands_for_itself(pairs: Path, photos: Path) -> None:
-    config = DataConfig(pairs=pairs, photos=photos, crop=16)  # type: ignore[arg-type]
-    assert config.pairs == (str(pairs),)
-    assert config.photos == (photos,)
+    for config in (DataConfig(pairs=pairs, photos=photos), DataConfig(pairs=str(pairs), photos=str(photos))):  # type: ignore[arg-type]
+        assert config.pairs == (str(pairs),)
+        assert config.photos == (photos,)
 
 
 def test_transplants_are_drawn_by_their_odds(pairs: Path, photos: Path) -> None:
@@ -79,7 +79,7 @@ def test_synthesis_is_what_is_asked_for() -> None:
         only = build_synthesis(SynthesisConfig(**{"linear": 0.0, name: 1.0}, sharp=1.0))
         expected = recipe(scene, mirrored, seeds, sharp=1.0).ambient
         torch.testing.assert_close(only.reflect(scene, mirrored, seeds).ambient, expected)
-    tinted = build_synthesis(SynthesisConfig(transplant=1.0, glass=GlassConfig(tint=1.0)))
+    tinted = build_synthesis(SynthesisConfig(linear=0.0, clip=1.0, transplant=1.0, glass=GlassConfig(tint=1.0)))
     for recipe in tinted:
         assert (recipe(scene, mirrored * 0, seeds).layers.transmission < scene - 1e-3).any()
 
@@ -115,6 +115,39 @@ def test_training_names_damaged_files_and_goes_on_or_ends(
     assert capsys.readouterr().err.count(f"left out: cannot read {cut}") == 1
 
 
+def test_damage_is_remembered_after_a_break(
+    config: TrainConfig, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cut = photos / "photo 1.png"
+    whole = cut.read_bytes()
+    config = drawing(dataclasses.replace(config, epochs=1), real_share=0.0, damaged=1)
+    cut.write_bytes(whole[:-200])
+    train(config)
+    cut.write_bytes(whole)
+    other = photos / "photo 2.png"
+    other.write_bytes(other.read_bytes()[:-200])
+    state = torch.load(config.out / "state.pt", weights_only=True)
+    assert [str(cut) in what for what in state["damaged"]] == [True]
+    torch.save({**state, "epoch": -1}, config.out / "state.pt")  # as if more epochs were to come
+    with pytest.raises(InputError, match=r"photo 2.png.*; more damaged files than the 1 to be left out"):
+        train(dataclasses.replace(config, resume=True))
+    with pytest.raises(InputError, match=r"another configuration \(data.crop: 24 then, 32 now\)"):
+        train(drawing(dataclasses.replace(config, resume=True), crop=32))
+    train(drawing(dataclasses.replace(config, resume=True), damaged=2))
+
+
+def test_links_that_lead_nowhere_are_damaged_files(pairs: Path, photos: Path) -> None:
+    (photos / "loop.png").symlink_to("loop.png")
+    (photos / "gone.png").symlink_to("nowhere.png")
+    said: list[str] = []
+    build_draws(DataConfig(photos=(photos,), crop=16), length=1, seed=0, damage=Damage(2, said.append))
+    assert ["gone.png" in said[0], "loop.png" in said[1]] == [True, True]
+    for layer in ("ambient", "transmission"):
+        (pairs / layer / "x.png").symlink_to("x.png")
+    with pytest.raises(InputError, match=r"the link .*x.png was not followed: it leads in a circle"):
+        open_pairs(pairs)
+
+
 def test_sets_without_anything_to_read_are_named(pairs: Path, photos: Path) -> None:
     for path in (*photos.iterdir(), *(pairs / "ambient").iterdir()):
         path.write_text("text")
@@ -133,6 +166,8 @@ def test_sets_without_anything_to_read_are_named(pairs: Path, photos: Path) -> N
         ({"pair_weights": (1.0,)}, "give a number for each of the 0 sets"),
         ({"pairs": ("a",), "pair_weights": (-1.0,)}, "give a number for each of the 1 sets"),
         ({"pairs": ("a",), "pair_weights": (0.0,)}, "give one of them a positive number"),
+        ({"pairs": ("a", "b"), "pair_weights": (1e308, 1e308)}, "give a number for each of the 2 sets"),
+        ({"pair_weights": ("a",)}, "pair_weights is .*; give numbers"),
         ({"synthesis": SynthesisConfig(transplant=1.0)}, "takes reflections out of real pairs; give --pairs"),
     ],
 )
@@ -142,7 +177,7 @@ def test_data_is_checked(change: dict[str, Any], message: str) -> None:
 
 
 def test_synthesis_is_checked() -> None:
-    for change in ({"linear": 0.0}, {"clip": -1.0}, {"screen": float("inf")}):
+    for change in ({"linear": 0.0}, {"clip": -1.0}, {"screen": float("inf")}, {"linear": 1e308, "clip": 1e308}):
         with pytest.raises(InputError, match="give one or more of them a positive number"):
             SynthesisConfig(**change)
     with pytest.raises(InputError, match=r"sharp is 2.0; give a probability"):
