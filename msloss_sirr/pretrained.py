@@ -102,6 +102,8 @@ def load_state(module: nn.Module, state: dict[str, Tensor], source: Path, what: 
             problem = "has another shape"
         elif state[key].layout != torch.strided or state[key].is_complex():
             problem = "is no dense tensor of real numbers"
+        elif state[key].is_floating_point() != own[key].is_floating_point():
+            problem = "is of another type"
         elif not state[key].isfinite().all():
             problem = "holds NaN or infinity"
         else:

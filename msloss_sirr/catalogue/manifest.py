@@ -73,7 +73,9 @@ class Manifest:
         if record is None:
             return False
         paths = {layer: self.folder / path for layer, path in record.files.items()}
-        return all(path.is_file() and digest(path) == record.digests[layer] for layer, path in paths.items())
+        return bool(paths) and all(
+            path.is_file() and digest(path) == record.digests.get(layer) for layer, path in paths.items()
+        )
 
     def finish(self) -> None:
         """Write the manifest anew, its items in the order of their names."""
@@ -100,7 +102,7 @@ def read_manifest(folder: Path) -> tuple[dict[str, Any], list[Record]]:
         about = dict(head["about"])
         records = {r.name: r for r in (_record(json.loads(line)) for line in others if line.endswith("\n"))}
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is damaged ({error}); delete it, or give another folder") from error
+        raise InputError(f"{path} is damaged ({error}); give another folder") from error
     return about, list(records.values())
 
 

@@ -1,7 +1,5 @@
 """Copies of sets that are fast to train on."""
 
-import re
-import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,14 +14,13 @@ from msloss_sirr.catalogue.config import PrepareConfig
 from msloss_sirr.catalogue.description import Description
 from msloss_sirr.catalogue.layout import Item, Listing, list_set
 from msloss_sirr.catalogue.manifest import NAME, Manifest, Record, digest
+from msloss_sirr.catalogue.placing import LEFTOVER, is_file, make_room, place
 from msloss_sirr.errors import InputError
 from msloss_sirr.images.colour import to_srgb
 from msloss_sirr.images.reading import read_photo
-from msloss_sirr.images.writing import write_pixels
 from msloss_sirr.parallel import spread
 
 _LAYERS = ("ambient", "transmission", "reflection", "photo")
-_LEFTOVER = re.compile(r"\..*\.[0-9a-f]{8}\.(partial|candidate\.(png|jpg))")
 
 
 class Outcome(NamedTuple):
@@ -75,7 +72,7 @@ def prepare(config: PrepareConfig, done: Callable[[Outcome, int], None] | None =
     tasks = _plan(config, listing)
     _check_free(config.out, listing)
     manifest = Manifest(config.out, _about(config))
-    _sweep(config.out, tasks)
+    make_room(config.out, {(config.out / path).parent for task in tasks for path in task.files.values()})
     made = kept = 0
     left_out = [f"{item.name} is not whole: it has {', '.join(item.files)} only" for item in listing.partial]
     left_out += [f"{second} has the name of {first}" for first, second in listing.clashes]
@@ -126,7 +123,7 @@ def make(task: Task) -> Outcome:
 def _intact(task: Task, record: Record) -> bool:
     """Return whether what was made before is there, and as it was made."""
     return record.files == task.files and all(
-        _is(task.out / path, record.digests.get(layer, "")) for layer, path in record.files.items()
+        is_file(task.out / path, record.digests.get(layer, "")) for layer, path in record.files.items()
     )
 
 
@@ -144,7 +141,8 @@ def _make(task: Task, sources: Mapping[str, str]) -> Record:
         listed = ", ".join(f"the {layer} {width}x{height}" for layer, (width, height) in sizes.items())
         raise InputError(f"its images differ in size: {listed}")
     for layer, image in images.items():
-        _write(task, layer, _pixels(image))
+        ours = task.record.digests.get(layer, "") if task.record else ""
+        place(task.out / task.files[layer], _pixels(image), ours)
     return Record(
         task.name,
         dict(task.files),
@@ -160,29 +158,11 @@ def _make(task: Task, sources: Mapping[str, str]) -> Record:
     )
 
 
-def _write(task: Task, layer: str, pixels: Tensor) -> None:
-    """Write an image, unless that would replace one that is not ours."""
-    path = task.out / task.files[layer]
-    candidate = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.candidate{path.suffix}")
-    try:
-        write_pixels(candidate, pixels)
-        ours = task.record.digests.get(layer, "") if task.record else ""
-        if (path.exists() or path.is_symlink()) and not _is(path, ours) and not _is(path, digest(candidate)):
-            raise InputError(f"{path} is there already, and not what was written here; move it away")
-        candidate.replace(path)
-    finally:
-        candidate.unlink(missing_ok=True)
-
-
 def _take_away(out: Path, before: Record | None, now: Record) -> None:
     """Delete what an earlier run wrote of layers that an item does not have any more."""
     for layer, path in before.files.items() if before else ():
-        if path not in now.files.values() and before is not None and _is(out / path, before.digests.get(layer, "")):
+        if path not in now.files.values() and before is not None and is_file(out / path, before.digests.get(layer, "")):
             (out / path).unlink()
-
-
-def _is(path: Path, sha256: str) -> bool:
-    return path.is_file() and not path.is_symlink() and digest(path) == sha256
 
 
 def _resized(image: Image.Image, short_side: int) -> Image.Image:
@@ -229,21 +209,9 @@ def _check_free(out: Path, listing: Listing) -> None:
         raise InputError(f"{out} is where the set itself is; give --out another folder")
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; give --out a folder")
-    others = [path for path in out.iterdir() if not _LEFTOVER.fullmatch(path.name)] if out.is_dir() else []
+    others = [path for path in out.iterdir() if not LEFTOVER.fullmatch(path.name)] if out.is_dir() else []
     if others and not (out / NAME).is_file():
         raise InputError(f"{out} holds other things; give --out a new folder, or one that was prepared before")
-
-
-def _sweep(out: Path, tasks: Sequence[Task]) -> None:
-    """Make the folders to write to, and take away what a run that was killed left half written in them."""
-    home = out.resolve()
-    for folder in {out, *((out / path).parent for task in tasks for path in task.files.values())}:
-        if home not in (folder.resolve(), *folder.resolve().parents):
-            raise InputError(f"{folder} leads out of {out}; give --out another folder")
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in folder.iterdir():
-            if _LEFTOVER.fullmatch(path.name):
-                path.unlink()
 
 
 def _about(config: PrepareConfig) -> dict[str, Any]:

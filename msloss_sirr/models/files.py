@@ -34,6 +34,7 @@ def save_network(
     told = json.dumps(dataclasses.asdict(config))
     with whole_file(path) as partial:
         save_file(state, partial, {**(notes or {}), "format": kind, "config": told})
+        _order_metadata(partial)
 
 
 def load_network(
@@ -70,6 +71,17 @@ def load_network(
         raise InputError(f"{path} does not fit this version of msloss: {error}") from error
     load_state(network, state, path, f"{what} of this version of msloss", assign=True)
     return network.eval()
+
+
+def _order_metadata(path: Path) -> None:
+    """Put the metadata of a file in the order of their names: as they are written, their order is left to chance."""
+    content = path.read_bytes()
+    begin = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:begin])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    ordered = json.dumps(header, separators=(",", ":")).encode()
+    ordered += b" " * (-len(ordered) % 8)
+    path.write_bytes(len(ordered).to_bytes(8, "little") + ordered + content[begin:])
 
 
 def _wide(tensor: torch.Tensor) -> torch.Tensor:

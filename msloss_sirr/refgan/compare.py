@@ -9,6 +9,7 @@ from torch import Tensor
 
 from msloss_sirr.data.draws import Draws, collate
 from msloss_sirr.data.folders import Images, Pairs, photo_folder
+from msloss_sirr.data.reflections import Reflections
 from msloss_sirr.data.sources import open_pairs
 from msloss_sirr.data.statistics import ReflectionStatistics, SetStatistics, set_statistics
 from msloss_sirr.errors import InputError
@@ -16,7 +17,7 @@ from msloss_sirr.images.reading import to_bytes, to_float
 from msloss_sirr.refgan.config import RefganCompareConfig
 from msloss_sirr.refgan.generate import Window
 from msloss_sirr.synthesis.recipes import RECIPES, Composite, Recipe
-from msloss_sirr.synthesis.transplant import reflection_of, transplant
+from msloss_sirr.synthesis.transplant import transplant
 
 _LEAST = 3
 
@@ -81,19 +82,24 @@ def _made(
     What the recipe would rather reject is left out.
     """
     side = config.side or 256
+    reflections = None if pairs is None else Reflections(pairs)
     draws = Draws(length=config.limit or 200, crop=side, photos=photos, seed=0)
     for turn in range(len(draws)):
         draw = collate([draws[turn]])
-        second = to_float(draw.second) if pairs is None else _reflection(pairs, turn, side)
+        for what in draw.damaged:
+            raise InputError(what)
+        second = to_float(draw.second) if reflections is None else _reflection(reflections, turn, side)
         made: Composite = recipe(to_float(draw.first), second, draw.seed.tolist())
         if bool(made.kept):
             ambient, transmission = (to_float(to_bytes(part[0])) for part in (made.ambient, made.layers.transmission))
             yield ambient, transmission
 
 
-def _reflection(pairs: Pairs, turn: int, side: int) -> Tensor:
-    """Return a random part of the reflection of a pair, ``(1, 3, side, side)``."""
-    pair = pairs[turn % len(pairs)]
-    reflection = reflection_of(to_float(pair.ambient)[None], to_float(pair.transmission)[None])[0]
-    window = Window.drawn(random.Random(turn), reflection, (side, side))  # noqa: S311
-    return window.cut(reflection, (side, side)).clamp(0, 1)[None]
+def _reflection(reflections: Reflections, turn: int, side: int) -> Tensor:
+    """Return a random part of the reflection of a pair, or of the next that has one, ``(1, 3, side, side)``."""
+    for number in range(turn, turn + len(reflections)):
+        reflection = reflections[number % len(reflections)]
+        if reflection is not None:
+            window = Window.drawn(random.Random(turn), reflection, (side, side))  # noqa: S311
+            return to_float(window.cut(reflection, (side, side)))[None]
+    raise InputError("none of the first set's pairs shows one scene twice; no reflection can be taken out of them")

@@ -1,6 +1,7 @@
 """What RefGAN is made of, how it is trained, and what it is asked to make."""
 
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,7 +11,7 @@ from msloss_sirr.data.config import DataConfig
 from msloss_sirr.errors import InputError
 from msloss_sirr.fields import check_fields
 
-_LEVELS = 12
+_WIDTH, _LEVELS, _SIDE = 1024, 12, 10_000
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class RefganConfig:
     def __post_init__(self) -> None:
         """Refuse what makes no network."""
         check_fields(self)
-        if self.width < 1 or not 2 <= self.levels <= _LEVELS:
-            raise InputError(f"width={self.width}, levels={self.levels}: give 1 or more, and 2 to {_LEVELS}")
+        if not 1 <= self.width <= _WIDTH or not 2 <= self.levels <= _LEVELS:
+            raise InputError(f"width={self.width}, levels={self.levels}: give 1 to {_WIDTH}, and 2 to {_LEVELS}")
         if not 0 <= self.dropout < 1:
             raise InputError(f"dropout is {self.dropout}; give a number from 0 to below 1")
 
@@ -83,7 +84,7 @@ class RefganTrainConfig:
                 raise InputError(f"{name} is {getattr(self, name)}; give 1 or more")
         if self.data.crop < 32:
             raise InputError(f"crop is {self.data.crop}; give 32 or more, 128 or more to learn anything")
-        if not self.lr > 0 or not self.l1 >= 0:
+        if not 0 < self.lr < inf or not 0 <= self.l1 < inf:
             raise InputError(f"lr={self.lr}, l1={self.l1}: give a number greater than 0, and one that is not negative")
         if not 0 <= self.seed < 2**32:
             raise InputError(f"seed is {self.seed}; give a number from 0 to {2**32 - 1}")
@@ -115,12 +116,16 @@ class RefganGenerateConfig:
     """Mean of I - T, where positive, below which a pair is made anew: it has hardly a reflection. 0 keeps all."""
     most: float = 0.2
     """Share of saturated pixels in I, beyond those of T, above which a pair is made anew. 1 keeps all."""
+    damaged: int = 0
+    """Damaged photos that are named and left out; one more ends the work before it begins."""
     device: str = "auto"
     """auto, cpu, cuda, mps, ...; auto takes an accelerator if there is one."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be made."""
         check_fields(self)
+        if self.damaged < 0:
+            raise InputError(f"damaged is {self.damaged}; it may not be negative")
         if not 1 <= self.count <= 10**5:
             raise InputError(f"count is {self.count}; give 1 to {10**5}")
         if self.crop is not None and self.crop < 32:
@@ -149,3 +154,5 @@ class RefganCompareConfig:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise InputError(f"{name} is {value}; give {least} or more")
+        if self.side is not None and self.side > _SIDE:
+            raise InputError(f"side is {self.side}; give {_SIDE} or less")

@@ -1,8 +1,10 @@
 """Data sets made by RefGAN."""
 
+import os
 import random
-from functools import lru_cache
+import sys
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -12,17 +14,19 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from msloss_sirr.catalogue.manifest import NAME, Manifest, Record, digest
-from msloss_sirr.data.folders import Images, ImageSequence, Pairs, photo_folder
+from msloss_sirr.catalogue.placing import make_room, place
+from msloss_sirr.data.damage import Damage
+from msloss_sirr.data.folders import Images, ImageSequence, Pairs
+from msloss_sirr.data.reflections import Reflections
 from msloss_sirr.data.sources import open_pairs
 from msloss_sirr.errors import InputError
-from msloss_sirr.images.reading import to_bytes, to_float
-from msloss_sirr.images.writing import write_pixels
+from msloss_sirr.images.listing import find_images
+from msloss_sirr.images.reading import read_pixels, to_bytes, to_float
 from msloss_sirr.photo.remove import find_device
 from msloss_sirr.refgan.checkpoint import load_generator
 from msloss_sirr.refgan.config import RefganGenerateConfig
 from msloss_sirr.refgan.generator import Generator
 from msloss_sirr.refgan.style import degraded, smooth_noise
-from msloss_sirr.synthesis.transplant import reflection_of
 
 _PARTS = ("ambient", "transmission")
 _TRIES = 20
@@ -42,8 +46,9 @@ class Made(NamedTuple):
 def generate(config: RefganGenerateConfig) -> int:
     """Make a data set of pairs, and return how many of them had to be made.
 
-    A pair is a function of the seed, its number, the checkpoint and the folders: pairs that the folder has already,
-    as its manifest says, are left as they are, so that work that was interrupted goes on where it was.
+    A pair is a function of the seed, its number, the checkpoint and the images: pairs that the folder has already, as
+    its manifest says, are left as they are, so that work that was interrupted goes on where it was. All photos are
+    decoded before the first pair is made; damaged ones are named and left out, as many as the configuration bears.
 
     Raises:
         InputError: if the checkpoint, a folder or the device cannot be used, the out folder holds what was made
@@ -55,19 +60,23 @@ def generate(config: RefganGenerateConfig) -> int:
     if generator.config.style != "reference" and config.references is not None:
         raise InputError(f"{config.checkpoint} is given no reflections; leave out --references")
     references = None if config.references is None else open_pairs(config.references)
-    maker = Maker(generator.to(find_device(config.device)), photo_folder(config.photos), references, config)
+    damage = Damage(config.damaged, lambda line: print(line, file=sys.stderr))  # noqa: T201
+    maker = Maker(generator.to(find_device(config.device)), _sound(config.photos, damage), references, config)
     if not (config.out / NAME).exists() and any((config.out / part).exists() for part in _PARTS):
         raise InputError(f"{config.out} holds pairs that refgan has not made; give another --out")
     manifest = Manifest(config.out, maker.about())
     missing = [number for number in range(config.count) if not manifest.intact(_name(number))]
-    for part in _PARTS:
-        (config.out / part).mkdir(exist_ok=True)
+    make_room(config.out, [config.out / part for part in _PARTS])
     console = Console(stderr=True)
     for number in track(missing, "generating", console=console, disable=not console.is_terminal):
         made = maker.pair(number)
         files = {part: f"{part}/{_name(number)}.png" for part in _PARTS}
-        write_pixels(config.out / files["ambient"], made.ambient)
-        write_pixels(config.out / files["transmission"], made.transmission)
+        before = manifest.records.get(_name(number))
+        for part, pixels in (("ambient", made.ambient), ("transmission", made.transmission)):
+            there = config.out / files[part]
+            if before is not None:
+                there.unlink(missing_ok=True)  # ours, and damaged since
+            place(there, pixels, "")
         digests = {part: digest(config.out / path) for part, path in files.items()}
         manifest.add(Record(_name(number), files, digests, made.origin))
     manifest.finish()
@@ -92,7 +101,7 @@ class Maker:
         self.references = references
         self.config = config
         self.device = next(generator.parameters()).device
-        self.reflection = lru_cache(maxsize=256)(self._reflection)
+        self.reflections = Reflections(references) if references else ()
         for module in generator.modules():
             if isinstance(module, nn.Dropout):
                 module.train(config.dropout)
@@ -132,7 +141,6 @@ class Maker:
     def _try(self, rng: random.Random) -> Made:
         which = rng.randrange(len(self.photos))
         photo, crop = self.photos[which], self.config.crop
-        _check_size(_file(self.photos, which), photo)
         shape = (photo.shape[1], photo.shape[2]) if crop is None else (crop, crop)
         window = Window.drawn(rng, photo, shape)
         pixels = window.cut(photo, shape)
@@ -142,7 +150,7 @@ class Maker:
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(seed)
             ambient = self.generator(transmission, style)[0]
-        origin = {"photo": _file(self.photos, which), "window": window._asdict(), "seed": seed, **told}
+        origin = {"photo": _names(self.photos)[which], "window": window._asdict(), "seed": seed, **told}
         return Made(to_bytes(ambient).cpu(), pixels, origin)
 
     def _style(self, rng: random.Random, seed: int, like: Tensor) -> tuple[Tensor | None, dict[str, Any]]:
@@ -151,19 +159,16 @@ class Maker:
             return smooth_noise([seed], like), {}
         if self.references is None:
             return None, {}
-        which = rng.randrange(len(self.references))
-        reflection, shape = self.reflection(which), (like.shape[2], like.shape[3])
-        window = Window.drawn(rng, reflection, shape)
-        style = degraded(to_float(window.cut(reflection, shape))[None].to(self.device), [seed])
-        return style, {"reference": _file(self.references.ambient, which), "reference_window": window._asdict()}
-
-    def _reflection(self, which: int) -> Tensor:
-        """Return the reflection of a pair, ``(3, H, W)`` uint8."""
-        assert self.references is not None  # noqa: S101
-        pair = self.references[which]
-        _check_size(_file(self.references.ambient, which), pair.ambient)
-        ambient, transmission = (to_float(image)[None].to(self.device) for image in (pair.ambient, pair.transmission))
-        return to_bytes(reflection_of(ambient, transmission)[0]).cpu()
+        shape = (like.shape[2], like.shape[3])
+        for _ in range(_TRIES):
+            which = rng.randrange(len(self.references))
+            reflection = self.reflections[which]
+            if reflection is not None:
+                window = Window.drawn(rng, reflection, shape)
+                style = degraded(to_float(window.cut(reflection, shape))[None].to(self.device), [seed])
+                told = {"reference": _names(self.references.ambient)[which], "reference_window": window._asdict()}
+                return style, told
+        raise InputError("hardly any of the references shows one scene twice; give other pairs")
 
 
 class Window(NamedTuple):
@@ -206,22 +211,44 @@ def passes(ambient: Tensor, transmission: Tensor, least: float, most: float) -> 
     return not weak and float(blind.float().mean()) <= most
 
 
-def _check_size(name: str, image: Tensor) -> None:
-    if min(image.shape[1:]) < _SMALLEST:
-        raise InputError(
-            f"{name} is {image.shape[2]}x{image.shape[1]}; {_SMALLEST} pixels a side is the least, leave it out"
-        )
+def _sound(folder: Path, damage: Damage) -> Images:
+    """Return the photos of a folder that can be decoded, and are large enough."""
+    sound = []
+    for path in find_images(folder):
+        try:
+            _check_photo(path)
+        except InputError as error:
+            damage.meet(str(error))
+        else:
+            sound.append(path)
+    if not sound:
+        raise InputError(f"{folder} holds no photo that can be used")
+    return Images(sound)
+
+
+def _check_photo(path: Path) -> None:
+    height, width = read_pixels(path).shape[1:]
+    if min(height, width) < _SMALLEST:
+        raise InputError(f"{path} is {width}x{height}; {_SMALLEST} pixels a side is the least")
 
 
 def _name(number: int) -> str:
     return f"{number:05}"
 
 
-def _file(images: ImageSequence, which: int) -> str:
-    return images.paths[which].name if isinstance(images, Images) else str(which)
+def _names(images: ImageSequence) -> list[str]:
+    """Return what images are called: their paths below what they have in common."""
+    if not isinstance(images, Images):
+        return [str(number) for number in range(len(images))]
+    paths = [str(path) for path in images.paths]
+    common = os.path.commonpath([os.path.dirname(path) for path in paths])  # noqa: PTH120
+    return [Path(os.path.relpath(path, common or ".")).as_posix() for path in paths]
 
 
 def _folder(images: ImageSequence) -> dict[str, Any]:
-    """Return how many images a folder has, and the digest of their names."""
-    names = "\n".join(_file(images, which) for which in range(len(images)))
-    return {"images": len(images), "names": sha256(names.encode()).hexdigest()}
+    """Return how many images there are, and a digest of their names and of what they hold."""
+    whole = sha256()
+    for number, name in enumerate(_names(images)):
+        held = digest(images.paths[number]) if isinstance(images, Images) else ""
+        whole.update(f"{name}\n{held}\n".encode(errors="surrogateescape"))
+    return {"images": len(images), "digest": whole.hexdigest()}

@@ -27,6 +27,7 @@ def through(glass: GlassConfig, recipe: Recipe) -> Recipe:
     Without noise and compression, no reflection still means I = T; R is what the reflection adds before them.
     """
 
+    @torch.no_grad()
     def made(scene: Tensor, mirrored: Tensor, seeds: Sequence[int]) -> Composite:
         def some(images: Tensor, name: str, change: Change) -> Tensor:
             return _some(images, getattr(glass, name), change, Chance.beside(seeds, name, images))

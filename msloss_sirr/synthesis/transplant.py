@@ -19,6 +19,7 @@ _EDGE = 0.1
 """Relative change of T from pixel to pixel that makes an edge, where what remains of T hides what was reflected."""
 
 
+@torch.no_grad()
 def transplant(scene: Tensor, reflection: Tensor, seeds: Sequence[int]) -> Composite:
     """Lay a real reflection on a photograph: in linear light, at 0 to 1.4 times the strength it was taken at.
 

@@ -73,7 +73,7 @@ def test_what_was_made_otherwise_is_refused(tmp_path: Path) -> None:
         '{"format": "msloss_sirr.manifest/1", "about": 5}',
         '{"format": "msloss_sirr.manifest/1", "about": {}}\n{"name": "a", "files": [], "digests": {}, "origin": {}}',
         '{"format": "msloss_sirr.manifest/1", "about": {}}\n{"name": ["x"], "files": {}, "digests": {}, "origin": {}}',
-        '{"format": "msloss_sirr.manifest/1", "about": {}}\n{"name": "a", "files": {"a": 1}, "digests": {}, "origin": 0}',
+        '{"format": "msloss_sirr.manifest/1", "about": {}}\n{"name": "a", "files": {"a": 1}, "digests": {}}',
     ],
 )
 def test_manifests_that_are_no_manifests_are_one_error(tmp_path: Path, lines: str) -> None:

@@ -15,6 +15,7 @@ from msloss_sirr.cli import main
 from msloss_sirr.data.sources import open_pairs
 from msloss_sirr.images.reading import read_pixels, to_float
 from msloss_sirr.refgan.checkpoint import save_generator
+from msloss_sirr.refgan.compare import compare
 from msloss_sirr.refgan.config import RefganCompareConfig, RefganGenerateConfig
 from msloss_sirr.refgan.generate import generate, passes
 from msloss_sirr.refgan.generator import Generator
@@ -62,16 +63,16 @@ def test_more_pairs_are_added_to_those_there(asked: RefganGenerateConfig, tmp_pa
 def test_killed_work_goes_on(asked: RefganGenerateConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     generate(asked)
     again = dataclasses.replace(asked, out=tmp_path / "again")
-    write, calls = generate.__globals__["write_pixels"], []
+    write, calls = generate.__globals__["place"], []
 
-    def killed(path: Path, pixels: Tensor) -> None:
+    def killed(path: Path, pixels: Tensor, ours: str) -> None:
         calls.append(path)
         if len(calls) == 6:  # between the two pictures of a pair
             raise KeyboardInterrupt
-        write(path, pixels)
+        write(path, pixels, ours)
 
     with monkeypatch.context() as patch:
-        patch.setitem(generate.__globals__, "write_pixels", killed)
+        patch.setitem(generate.__globals__, "place", killed)
         with pytest.raises(KeyboardInterrupt):
             generate(again)
     (again.out / "ambient" / "00000.png").write_bytes(b"damaged")
@@ -194,3 +195,62 @@ def test_commands(pairs: Path, photos: Path, tmp_path: Path, capsys: pytest.Capt
     )
     with pytest.raises(InputError, match="side is 8; give 16 or more"):
         RefganCompareConfig((pairs,), side=8)
+
+
+def test_equal_generators_are_equal_files(tmp_path: Path) -> None:
+    files = [tmp_path / f"{i}.safetensors" for i in range(8)]
+    for path in files:
+        save_generator(loud(), path, {"epoch": "5", "é": '"'})
+    assert len({path.read_bytes() for path in files}) == 1
+
+
+def test_images_that_changed_are_other_images(asked: RefganGenerateConfig, photos: Path) -> None:
+    generate(dataclasses.replace(asked, count=2))
+    save(photos / "photo 0.png", smooth(77))
+    with pytest.raises(InputError, match="was made otherwise: photos differ"):
+        generate(asked)
+
+
+def test_damaged_photos_are_found_before_the_first_pair(
+    asked: RefganGenerateConfig, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cut = photos / "photo 1.png"
+    cut.write_bytes(cut.read_bytes()[:-200])
+    with pytest.raises(InputError, match=r"cannot read .*photo 1.png"):
+        generate(asked)
+    assert not asked.out.exists()
+    generate(dataclasses.replace(asked, damaged=1))
+    assert capsys.readouterr().err.count("left out: cannot read") == 1
+    cut.unlink()
+    assert generate(dataclasses.replace(asked, count=7)) == 1  # the photos that are used are the same
+    cut.write_bytes((photos / "photo 2.png").read_bytes()[:-200])
+    with pytest.raises(InputError, match=r"is truncated"):
+        compare(RefganCompareConfig((str(asked.references),), side=32, photos=photos, limit=20))
+
+
+def test_nothing_of_others_is_replaced_and_nothing_written_through_links(
+    asked: RefganGenerateConfig, tmp_path: Path
+) -> None:
+    generate(dataclasses.replace(asked, count=2))
+    (asked.out / "ambient" / "00003.png").write_text("mine")
+    with pytest.raises(InputError, match=r"00003.png is there already, and not what was written here"):
+        generate(asked)
+    assert (asked.out / "ambient" / "00003.png").read_text() == "mine"
+    (asked.out / "ambient" / "00003.png").unlink()
+    (asked.out / "ambient" / ".00003.png.0123abcd.partial").touch()
+    (asked.out / "ambient").rename(tmp_path / "elsewhere")
+    (asked.out / "ambient").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="leads out of"):
+        generate(asked)
+    (asked.out / "ambient").unlink()
+    (tmp_path / "elsewhere").rename(asked.out / "ambient")
+    generate(asked)
+    assert sorted(path.name for path in (asked.out / "ambient").iterdir()) == [f"{i:05}.png" for i in range(6)]
+
+
+def test_pairs_of_two_scenes_are_no_references(asked: RefganGenerateConfig, tmp_path: Path) -> None:
+    noise = [torch.rand(3, 200, 200, generator=torch.Generator().manual_seed(i)) for i in range(2)]
+    for layer, image in zip(("ambient", "transmission"), noise, strict=True):
+        save(tmp_path / "two" / layer / "a.png", image)
+    with pytest.raises(InputError, match="hardly any of the references shows one scene twice"):
+        generate(dataclasses.replace(asked, references=str(tmp_path / "two")))
