@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable
+from io import BytesIO
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 from scipy.signal import convolve2d
 from torch import Tensor
@@ -298,6 +300,61 @@ def test_tint_is_in_the_target_and_noise_is_not() -> None:
         assert torch.equal(made.layers.transmission, scene)
         assert not made.layers.reflection.any()
         assert 1e-4 < (made.ambient - scene).abs().mean() < 0.05
+
+
+def test_light_and_tint_are_within_their_bounds_and_reach_them() -> None:
+    grey = torch.full((300, 3, 4, 4), 0.4)
+
+    def factors(name: str) -> Tensor:
+        changed = getattr(glass, name)(grey, Chance(range(300), grey))
+        return (light.linear_light(changed) / light.linear_light(grey))[:, :, 0, 0]
+
+    lit = factors("relit")
+    assert 0.5 <= lit[:, 1].min() < 0.55
+    assert 1.85 < lit[:, 1].max() <= 2.001
+    for channel in (0, 2):
+        balance = lit[:, channel] / lit[:, 1]
+        assert 0.799 <= balance.min() < 0.82
+        assert 1.22 < balance.max() <= 1.251
+    tint = factors("tinted")
+    assert 0.849 <= tint.min() < 0.86
+    assert 0.99 < tint.max() <= 1.001
+    assert (tint.amax(1) - tint.amin(1) > 0.02).float().mean() > 0.8
+
+
+def test_ghosts_are_no_farther_than_a_fortieth_of_the_height() -> None:
+    point = torch.zeros(1, 3, 200, 200)
+    point[..., 100, 100] = 1
+    farthest = 0.0
+    for seed in range(60):
+        rows, columns = (glass.ghosted(point, Chance([seed], point))[0, 0] > 1e-3).nonzero().unbind(1)
+        farthest = max(farthest, float(((rows - 100) ** 2 + (columns - 100) ** 2).max()) ** 0.5)
+    assert 4 < farthest <= 5 + 0.71  # half a pixel of rounding, either way
+
+
+def test_local_reflections_have_soft_borders() -> None:
+    white = torch.ones(20, 3, 60, 60)
+    share = light.linear_light(glass.covering(white, Chance(range(20), white)))
+    assert ((share > 0.2) & (share < 0.8)).float().mean() > 0.1
+
+
+def test_compression_is_of_the_stated_qualities() -> None:
+    rough = torch.rand(40, 3, 48, 48, generator=torch.Generator().manual_seed(0))
+    changed = glass.compressed(rough, Chance(range(40), rough))
+    errors = (changed - rough).abs().mean((1, 2, 3))
+    bounds = []
+    for quality in (95, 60):
+        file = BytesIO()
+        Image.fromarray((rough[0] * 255).round().byte().permute(1, 2, 0).numpy()).save(file, "JPEG", quality=quality)
+        with Image.open(file) as image:
+            bounds.append(float((torch.from_numpy(np.array(image)).permute(2, 0, 1) / 255 - rough[0]).abs().mean()))
+    assert 0.9 * bounds[0] < errors.min() < errors.max() < 1.1 * bounds[1]
+
+
+def test_linear_keeps_nothing_of_a_dark_mirrored_photograph() -> None:
+    scene = torch.full((1, 3, 20, 20), 0.2)
+    assert linear(scene, torch.full_like(scene, 0.16), [1]).kept
+    assert not linear(scene, torch.full_like(scene, 0.14), [1]).kept
 
 
 def test_noise_is_as_strong_as_it_says() -> None:
