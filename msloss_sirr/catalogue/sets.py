@@ -71,6 +71,7 @@ _SETS = (
                     ("SIR2/WildSceneDataset", "WildSceneDataset", "SIR2/Wildscene", "Wildscene"), _SCENE_FOLDERS
                 ),
                 {"wild55": 55, "wild101": 101},
+                "sir2_withgt",
             ),
         ),
         several_shots=True,
