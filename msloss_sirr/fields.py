@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import fields
+from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from msloss_sirr.errors import InputError
@@ -12,6 +13,10 @@ def check_fields(config: Any) -> None:
     types = get_type_hints(type(config))
     for name in (field.name for field in fields(config)):
         wanted, value = types[name], getattr(config, name)
+        if value is not None and (given := [each for each in get_args(wanted) if each is not NoneType]) != list(
+            get_args(wanted)
+        ):
+            (wanted,) = given  # a type or None
         if get_origin(wanted) is Literal:
             if value not in get_args(wanted):
                 words = ", ".join(repr(word) for word in get_args(wanted))

@@ -1,6 +1,7 @@
 """How a command ends that cannot go on: one line on standard error, and an exit status."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,11 +28,13 @@ def one_line_errors(program: str) -> Iterator[None]:
     except (InputError, OSError) as error:
         print(f"{program}: {_one_line(error)}", file=sys.stderr)  # noqa: T201
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except KeyboardInterrupt as stop:  # shells expect 128 and the number of the signal
+        if str(stop):
+            print(f"{program}: {_one_line(stop)}", file=sys.stderr)  # noqa: T201
+        sys.exit(128 + getattr(stop, "number", signal.SIGINT))
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
     """Return an error's message in one line; one from a loader process carries a traceback before it."""
     text = str(error).strip() or type(error).__name__
     _, ours, told = text.rpartition(f"{InputError.__module__}.{InputError.__name__}: ")

@@ -1,8 +1,9 @@
 """What a training draws its images from."""
 
 from dataclasses import dataclass, field
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
+from typing import Literal
 
 from msloss_sirr.errors import InputError
 from msloss_sirr.fields import check_fields
@@ -21,10 +22,18 @@ class DataConfig:
     """Folders of photos without reflections, to make reflections on."""
     real_share: float = 0.3
     """Share of real pairs among the training images, if others can be made."""
+    clean_share: float = 0.0
+    """Share of photos that stay without a reflection, among the training images that are no real pairs: so that a clean
+    photograph stays clean."""
     crop: int = 192
     """Side of the training crops in pixels."""
     damaged: int = 0
     """Damaged files, on each process, that are named and left out; with one more the training ends."""
+    cache: Literal["none", "memory", "device"] = "memory"
+    """Where decoded images are kept: nowhere, in the memory of each loading process, or on the device, which then crops
+    them, too."""
+    cache_gib: float = 4.0
+    """GiB that they may fill, on each process; those for which there is no room are decoded anew each time."""
     synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
 
     def __post_init__(self) -> None:
@@ -38,14 +47,22 @@ class DataConfig:
         check_fields(self)
         if self.crop < 16:
             raise InputError(f"crop is {self.crop}; give 16 or more, 128 or more to learn anything")
-        if not 0 <= self.real_share <= 1:
-            raise InputError(f"real_share is {self.real_share}; give a number from 0 to 1")
+        for name in ("real_share", "clean_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} is {getattr(self, name)}; give a number from 0 to 1")
+        if not 0 < self.cache_gib < inf:
+            raise InputError(f"cache_gib is {self.cache_gib}; give a number greater than 0")
         if self.damaged < 0:
             raise InputError(f"damaged is {self.damaged}; it may not be negative")
+        self._check_weights()
+        if self.clean_share and not self.photos:
+            raise InputError(f"clean_share is {self.clean_share}, but there are no photos; give --photos")
+        if self.synthesis.transplant and not self.pairs:
+            raise InputError("transplant takes reflections out of real pairs; give --pairs, or leave it out")
+
+    def _check_weights(self) -> None:
         weights = self.pair_weights
         if weights and (len(weights) != len(self.pairs) or min(weights) < 0 or not isfinite(sum(weights))):
             raise InputError(f"pair_weights are {weights}; give a number for each of the {len(self.pairs)} sets")
         if weights and not any(weights):
             raise InputError(f"pair_weights are {weights}; give one of them a positive number")
-        if self.synthesis.transplant and not self.pairs:
-            raise InputError("transplant takes reflections out of real pairs; give --pairs, or leave it out")

@@ -1,7 +1,7 @@
 """What an epoch is drawn from: crops of real pairs, and of photos to make reflections on."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from itertools import accumulate
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 import torchvision.transforms.v2.functional as transforms
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from msloss_sirr.data.folders import ImageSequence, Pairs
 from msloss_sirr.data.reflections import Reflections
@@ -28,6 +28,8 @@ class Kind(IntEnum):
     """Two photos: the scene behind the glass, and the one to be reflected."""
     TRANSPLANTED = 2
     """A photo, and the reflection of a real pair to be laid on it."""
+    CLEAN = 3
+    """A photo that stays as it is, twice."""
 
 
 class Draw(NamedTuple):
@@ -71,6 +73,7 @@ class Draws(Dataset[Draw]):
         real_share: probability that a draw is a real pair, if others can be made.
         transplant_share: probability that the reflection of another draw is that of a real pair. It is laid on a photo
             or, half the time and where there are no photos, on the transmission of a pair.
+        clean_share: probability that a draw which is no real pair is a photo without reflection.
         pair_odds: how often each pair is drawn, relative to the others.
         seed: any integer.
         photo_depths: depth images of the photos, in their order.
@@ -88,6 +91,7 @@ class Draws(Dataset[Draw]):
         photos: ImageSequence | None = None,
         real_share: float = 0.3,
         transplant_share: float = 0.0,
+        clean_share: float = 0.0,
         pair_odds: Sequence[float] | None = None,
         seed: int = 0,
         photo_depths: ImageSequence | None = None,
@@ -96,6 +100,8 @@ class Draws(Dataset[Draw]):
             raise ValueError("no pairs and no photos: nothing to draw from")
         if transplant_share and not pairs:
             raise ValueError("no pairs: no reflection to transplant")
+        if clean_share and not photos:
+            raise ValueError("no photos: none to leave without a reflection")
         self.length = length
         self.crop = crop
         self.photos = photos
@@ -107,6 +113,7 @@ class Draws(Dataset[Draw]):
         self._odds = None if pair_odds is None else list(accumulate(pair_odds))
         self._reflections = Reflections(pairs) if pairs and transplant_share else None
         self._transplants = 1.0 if not photos and transplant_share else transplant_share
+        self._clean = clean_share
         self._real = real_share if pairs and (photos or transplant_share) else 1.0 if pairs else 0.0
 
     @property
@@ -137,6 +144,9 @@ class Draws(Dataset[Draw]):
             pair = self._some_pair()[self._pair_number(rng)]
             first, second, *others = _crop(rng, self.crop, *_present(*pair))
             return Draw(first, second, Kind.REAL, rng.getrandbits(63), next(iter(others), None))
+        if self._clean and rng.random() < self._clean:
+            first, *others = _crop(rng, self.crop, *_present(*self._scene(rng, Kind.CLEAN)))
+            return Draw(first, first, Kind.CLEAN, rng.getrandbits(63), next(iter(others), None))
         kind = Kind.TRANSPLANTED if rng.random() < self._transplants else Kind.REFLECTED
         first, *others = _crop(rng, self.crop, *_present(*self._scene(rng, kind)))
         (second,) = _crop(rng, self.crop, self._reflected(rng, kind))
@@ -200,6 +210,35 @@ def collate(draws: list[Draw]) -> DrawBatch:
     )
 
 
-def load(draws: Draws, batch: int, workers: int) -> DataLoader[DrawBatch]:
-    """Return a loader of batches; its processes live as long as it does, and keep what they have decoded."""
-    return DataLoader(draws, batch, collate_fn=collate, num_workers=workers, persistent_workers=workers > 0)  # type: ignore[arg-type]
+class Rest(Sampler[int]):
+    """The numbers of an epoch's draws in their order, from one of them on; that is of the next epoch to begin.
+
+    Args:
+        draws: what is drawn.
+    """
+
+    def __init__(self, draws: Draws) -> None:
+        self.first = 0
+        self._draws = draws
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.first, len(self._draws)))
+
+    def __len__(self) -> int:
+        return len(self._draws) - self.first
+
+
+def load(draws: Draws, batch: int, workers: int, order: Sampler[int] | None = None) -> DataLoader[DrawBatch]:
+    """Return a loader of batches; its processes live as long as it does, and keep what they have decoded.
+
+    It draws no random number of the process it is in.
+    """
+    return DataLoader(
+        draws,  # type: ignore[arg-type]
+        batch,
+        sampler=Rest(draws) if order is None else order,
+        collate_fn=collate,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        generator=torch.Generator(),
+    )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 from msloss_sirr.errors import InputError
@@ -21,22 +22,41 @@ class ImageSequence(Protocol):
         """Return one of them."""
 
 
+class Cache:
+    """Room for decoded images, which several sequences may share.
+
+    Args:
+        room: bytes.
+        device: where they are kept, and returned.
+    """
+
+    def __init__(self, room: int = 2**31, device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
+        self._room = room
+
+    def take(self, size: int) -> bool:
+        """Take so many bytes of the room, and return whether there were as many."""
+        fits = size <= self._room
+        self._room -= size if fits else 0
+        return fits
+
+
 class Images:
     """Image files as a sequence of tensors, decoded when first asked for.
 
     Args:
         paths: the files.
-        cache_bytes: decoded images are kept until they fill this many bytes; those that follow are decoded anew
-            each time.
+        cache: where decoded images are kept while there is room; those that follow are decoded anew each time.
+            ``None`` is one of its own, of 2 GiB.
         read: decodes a file; the default gives ``(3, H, W)`` uint8.
     """
 
     def __init__(
-        self, paths: Sequence[Path], cache_bytes: int = 2**31, read: Callable[[Path], Tensor] = read_pixels
+        self, paths: Sequence[Path], cache: "Cache | None" = None, read: Callable[[Path], Tensor] = read_pixels
     ) -> None:
         self.paths = tuple(paths)
         self._read = read
-        self._room = cache_bytes
+        self._cache = Cache() if cache is None else cache
         self._kept: dict[int, Tensor] = {}
 
     def __len__(self) -> int:
@@ -45,9 +65,8 @@ class Images:
     def __getitem__(self, index: int) -> Tensor:
         if index in self._kept:
             return self._kept[index]
-        pixels = self._read(self.paths[index])
-        if pixels.nbytes <= self._room:
-            self._room -= pixels.nbytes
+        pixels = self._read(self.paths[index]).to(self._cache.device)
+        if self._cache.take(pixels.nbytes):
             self._kept[index] = pixels
         return pixels
 
@@ -111,13 +130,14 @@ def photo_folder(folder: Path) -> Images:
     return Images(paths)
 
 
-def pairs_of(found: Sequence[PairPaths]) -> Pairs:
-    """Return the pairs of files; all have a depth image, or none is used."""
+def pairs_of(found: Sequence[PairPaths], cache: Cache | None = None) -> Pairs:
+    """Return the pairs of files, decoded images in a cache; all have a depth image, or none is used."""
+    cache = Cache() if cache is None else cache
     depths = [pair.depth for pair in found if pair.depth is not None]
     return Pairs(
-        Images([pair.ambient for pair in found]),
-        Images([pair.transmission for pair in found]),
-        Images(depths, read=read_depth) if len(depths) == len(found) else None,
+        Images([pair.ambient for pair in found], cache),
+        Images([pair.transmission for pair in found], cache),
+        Images(depths, cache, read_depth) if len(depths) == len(found) else None,
     )
 
 

@@ -4,11 +4,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+import torch
+
 from msloss_sirr.catalogue.layout import open_set, parse_source
 from msloss_sirr.data.config import DataConfig
 from msloss_sirr.data.damage import Damage
 from msloss_sirr.data.draws import Draws
-from msloss_sirr.data.folders import Images, PairPaths, Pairs, check_pair, depth_paths, pairs_of
+from msloss_sirr.data.folders import Cache, Images, PairPaths, Pairs, check_pair, depth_paths, pairs_of
 from msloss_sirr.errors import InputError
 from msloss_sirr.images.listing import find_images
 from msloss_sirr.images.reading import read_depth, read_size
@@ -23,6 +25,7 @@ def build_draws(
     seed: int,
     depth: bool = False,
     damage: Damage | None = None,
+    device: torch.device | str = "cpu",
 ) -> Draws:
     """Return the draws that a configuration asks for.
 
@@ -34,6 +37,7 @@ def build_draws(
         seed: any integer.
         depth: whether to look for depth images beside the pairs and photos.
         damage: told of every file that is left out; ``None`` bears as many as the configuration does, and says nothing.
+        device: where images are kept, and cropped, if that is where the configuration wants them.
 
     Raises:
         InputError: if a folder cannot be used, too many files are damaged, or there is nothing to draw from.
@@ -48,16 +52,18 @@ def build_draws(
             raise InputError(f"{text} holds no pair that can be read")
     if config.photos and not photos:
         raise InputError(f"{', '.join(map(str, config.photos))}: no photo can be read")
+    cache = _cache(config, device)
     return Draws(
         length=length,
         crop=config.crop,
-        pairs=pairs_of([pair for found in sets for pair in found]) if sets else None,
-        photos=Images(photos) if photos else None,
+        pairs=pairs_of([pair for found in sets for pair in found], cache) if sets else None,
+        photos=Images(photos, cache) if photos else None,
         real_share=config.real_share,
         transplant_share=config.synthesis.transplant_share,
+        clean_share=config.clean_share,
         pair_odds=_odds(config.pair_weights, sets) if config.pair_weights else None,
         seed=seed,
-        photo_depths=Images(_depths_of(photos), read=read_depth) if depth and photos else None,
+        photo_depths=Images(_depths_of(photos), cache, read_depth) if depth and photos else None,
     )
 
 
@@ -96,6 +102,18 @@ def list_pairs(text: str | Path, *, depth: bool = False) -> list[PairPaths]:
             raise InputError(f"{ambient} has no depth image; give it one, in a folder depth beside {ambient.parent}")
         found.append(PairPaths(ambient, item.files["transmission"], depth_image if depth else None))
     return found
+
+
+def training_files(config: DataConfig, val: str | Path | None = None) -> dict[str, list[Path]]:
+    """Return the files that a training is made from, by the folder or set they are of, and those it is validated on."""
+    named = [("pairs", text) for text in config.pairs] + ([] if val is None else [("val", str(val))])
+    files = {f"{what} {text}": [path for pair in list_pairs(text) for path in pair[:2]] for what, text in named}
+    return {**files, **{f"photos {folder}": find_images(folder) for folder in config.photos}}
+
+
+def _cache(config: DataConfig, device: torch.device | str) -> Cache:
+    room = 0 if config.cache == "none" else int(config.cache_gib * 2**30)
+    return Cache(room, device if config.cache == "device" else "cpu")
 
 
 def _sound(found: Sequence[_T], check: Callable[[_T], object], damage: Damage) -> list[_T]:

@@ -59,6 +59,7 @@ def evaluate(
     steps: int = 1,
     device: torch.device | str = "cpu",
     source: DepthSource | None = None,
+    seen: Callable[[int, Layers], None] | None = None,
 ) -> list[Evaluation]:
     """Score a model on pairs, image by image at its own size.
 
@@ -69,6 +70,7 @@ def evaluate(
         steps: how many times the model is applied.
         device: where the model is.
         source: where the depth comes from that the model is guided by.
+        seen: called with the number of each pair and its estimate, ``(1, 3, H, W)``.
     """
     found = []
     for index in range(len(pairs)) if indices is None else indices:
@@ -77,6 +79,8 @@ def evaluate(
         stored = None if pair.depth is None else pair.depth[None].to(device)
         guide = guidance(model, source, ambient[None], stored)
         layers = refine(model, ambient[None], *guide, steps=steps, feedback="transmission")
+        if seen is not None:
+            seen(index, layers)
         found.append(Evaluation(score(ambient, transmission), score(layers.transmission[0], transmission)))
     return found
 

@@ -10,6 +10,7 @@ from tyro.conf import Positional, arg
 from msloss_sirr.data.config import DataConfig
 from msloss_sirr.errors import InputError
 from msloss_sirr.fields import check_fields
+from msloss_sirr.training.config import RunConfig
 
 _WIDTH, _LEVELS, _SIDE = 1024, 12, 10_000
 
@@ -40,56 +41,39 @@ class RefganConfig:
             raise InputError(f"dropout is {self.dropout}; give a number from 0 to below 1")
 
 
-@dataclass(frozen=True)
-class RefganTrainConfig:
+@dataclass(frozen=True, kw_only=True)
+class RefganTrainConfig(RunConfig):
     """Train RefGAN: a generator that lays reflections on photographs, against a discriminator of what is real.
 
-    Training images are real pairs, photos on which reflections are made, or both.
+    Training images are real pairs, photos on which reflections are made, or both. The learning rate of Adam, with betas
+    0.5 and 0.999, is constant for the first half, and falls to zero along a line over the second.
     """
 
-    out: Path
-    """Folder of the run: checkpoint, samples, metrics, configuration."""
     data: Annotated[DataConfig, arg(name="")] = field(default_factory=lambda: DataConfig(crop=256, real_share=0.7))
 
     epochs: int = 200
-    """Epochs; the learning rate is constant for the first half, and falls to zero along a line over the second."""
+    """Epochs; the learning rate comes to zero at their end."""
     epoch_images: int = 400
-    """Training images in an epoch, over all processes."""
+    """Training images in an epoch, over all processes; rounded up to whole updates."""
     batch: int = 1
     """Images in a batch, on each process."""
     lr: Annotated[float, arg(name="lr")] = 2e-4
-    """Learning rate of Adam, with betas 0.5 and 0.999, for both networks."""
+    """Learning rate of both networks at the beginning."""
     l1: float = 100.0
     """Weight of the absolute difference from the true picture, on a scale of -1 to 1, beside the adversarial loss."""
     samples: int = 6
     """Rows of the contact sheet that every epoch leaves."""
-    workers: int = 0
-    """Processes that load images; 0 loads them in the training process."""
-    seed: int = 0
-    """Seed of the initial weights and of every draw."""
-    device: Literal["auto", "cpu"] = "auto"
-    """auto takes what accelerate finds; cpu does not look."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Arithmetic of the networks; losses and weights stay float32."""
-    resume: bool = False
-    """Continue the run in the out folder."""
 
     network: RefganConfig = field(default_factory=RefganConfig)
 
     def __post_init__(self) -> None:
         """Refuse what no training can be made of."""
-        check_fields(self)
-        for name in ("epochs", "epoch_images", "batch", "samples"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; give 1 or more")
+        super().__post_init__()
+        self._at_least_one("samples")
         if self.data.crop < 32:
             raise InputError(f"crop is {self.data.crop}; give 32 or more, 128 or more to learn anything")
-        if not 0 < self.lr < inf or not 0 <= self.l1 < inf:
-            raise InputError(f"lr={self.lr}, l1={self.l1}: give a number greater than 0, and one that is not negative")
-        if not 0 <= self.seed < 2**32:
-            raise InputError(f"seed is {self.seed}; give a number from 0 to {2**32 - 1}")
-        if self.workers < 0:
-            raise InputError(f"workers is {self.workers}; give 0 or more")
+        if not 0 <= self.l1 < inf:
+            raise InputError(f"l1 is {self.l1}; give a number that is not negative")
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,17 @@
 """The training of RefGAN: a generator against a discriminator, as pix2pix."""
 
-import sys
-import time
+import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from accelerate import Accelerator
 from accelerate.utils import set_seed
 from torch import Tensor, nn
 
-from msloss_sirr.data.damage import Damage
-from msloss_sirr.data.draws import DrawBatch, collate, load
-from msloss_sirr.data.sources import build_draws
+from msloss_sirr.data.draws import DrawBatch, collate
+from msloss_sirr.data.sources import build_draws, training_files
 from msloss_sirr.errors import InputError
 from msloss_sirr.images.writing import write_pixels
 from msloss_sirr.refgan.checkpoint import save_generator
@@ -23,11 +21,11 @@ from msloss_sirr.refgan.generator import Generator
 from msloss_sirr.refgan.pairs import Example, examples
 from msloss_sirr.refgan.sheet import contact_sheet
 from msloss_sirr.synthesis.making import Synthesis, build_synthesis
-from msloss_sirr.training.progress import TrainingProgress
-from msloss_sirr.training.run import RunFolder
+from msloss_sirr.training.course import Course, Ended, Lasting
+from msloss_sirr.training.pace import half_line
+from msloss_sirr.training.tracking import Tracker
 
-_STATE = frozenset({"epoch", "generator", "discriminator", "optimizers", "random", "damaged"})
-_SAMPLES = "samples"
+_LOSSES = ("discriminator", "adversarial", "difference")
 _SHEET_EPOCH = -1
 """The epoch whose draws are shown on contact sheets: none that is trained on."""
 
@@ -59,6 +57,7 @@ def train_refgan(config: RefganTrainConfig, *, synthesis: Synthesis | None = Non
 
     Raises:
         InputError: if a folder, a file or the configuration cannot be used.
+        Stopped: if Ctrl-C or SIGTERM came; what was trained so far is saved, for a resume.
 
     Source: Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", CVPR 2017.
     """
@@ -66,69 +65,75 @@ def train_refgan(config: RefganTrainConfig, *, synthesis: Synthesis | None = Non
 
 
 class _Training:
-    """A training under way."""
+    """A training under way: the `Trainee` of a `Course`."""
 
     def __init__(self, config: RefganTrainConfig, synthesis: Synthesis | None = None) -> None:
         self.config = config
         self.synthesis = build_synthesis(config.data.synthesis) if synthesis is None else synthesis
-        self.folder = RunFolder(config.out, _STATE, (_SAMPLES,))
-        self.folder.check(config)
-        self.damage = Damage(config.data.damaged, lambda line: print(line, file=sys.stderr))  # noqa: T201
-        draws = build_draws(config.data, length=config.epoch_images, seed=config.seed, damage=self.damage)
-        draws.set_epoch(_SHEET_EPOCH)
-        self.shown = self._examples(collate([draws[i] for i in range(config.samples)]))
-        precision = "bf16" if config.precision == "bfloat16" else "no"
-        try:
-            self.accelerator = Accelerator(cpu=config.device == "cpu", mixed_precision=precision)
-        except ValueError as error:  # accelerate keeps device and precision for the life of a process
-            raise InputError(f"another training in this process chose otherwise: {error}") from error
+        self.course = Course(config, ("generator", "discriminator", "paints", "judges"), half_line)
+        self.accelerator, self.folder = self.course.accelerator, self.course.folder
+        self.tracker = Tracker(self.folder.events if config.tensorboard and self.course.main else None)
+        self.draws = build_draws(
+            config.data,
+            length=self.course.epoch_images,
+            seed=config.seed,
+            damage=self.course.damage,
+            device=self.accelerator.device,
+        )
+        self.draws.set_epoch(_SHEET_EPOCH)
+        shown = collate([self.draws[i] for i in range(config.samples)])
+        for what in shown.damaged:
+            self.course.damage.meet(what)
+        self.shown = self._examples(shown)
         set_seed(config.seed)
         self.generator = Generator(config.network)
         self.discriminator = PatchDiscriminator(config.network.width)
         optimizers = (_adam(self.generator, config.lr), _adam(self.discriminator, config.lr))
-        loader = load(draws, config.batch, config.workers)
-        self.paints, self.judges, *self.optimizers, self.loader = self.accelerator.prepare(
-            self.generator, self.discriminator, *optimizers, loader
+        self.paints, self.judges, *self.optimizers = self.accelerator.prepare(
+            self.generator, self.discriminator, *optimizers
         )
+        self._last = torch.zeros(3)
+
+    @property
+    def parts(self) -> Mapping[str, Lasting]:
+        """What the state is made of."""
+        paints, judges = self.optimizers
+        return {"generator": self.generator, "discriminator": self.discriminator, "paints": paints, "judges": judges}
 
     def run(self) -> Path:
-        """Train from the beginning, or from where the run was left, to the end."""
-        first = self._resume() if self.config.resume else 0
-        self.accelerator.wait_for_everyone()
-        main = self.accelerator.is_main_process
-        if main and not self.config.resume:
-            self.folder.begin(self.config)
-        batches = len(self.loader)
-        with TrainingProgress(self.config.epochs * batches, first * batches, enabled=main) as progress:
-            for epoch in range(first, self.config.epochs):
-                result = self._epoch(epoch, progress)
-                if main:
-                    self._keep(result)
-                progress.note(
-                    f"epoch {epoch}: discriminator {result.discriminator:.3f}, adversarial {result.adversarial:.3f}, "
-                    f"difference {result.difference:.4f}, {result.images_per_second:.1f} images/s"
-                )
+        """Train to the end, and return the checkpoint of the generator."""
+        self.course.run(self, self.draws, training_files(self.config.data))
         return self.folder.last
 
-    def _epoch(self, epoch: int, progress: TrainingProgress) -> RefganEpoch:
-        start, images = time.perf_counter(), 0
-        sums = torch.zeros(3, device=self.accelerator.device)
-        self.loader.set_epoch(epoch)
-        for index, draws in enumerate(self.loader):
-            lr = self._set_lr(epoch + index / len(self.loader))
-            sums += self._step(self._examples(draws))
-            images += len(draws.kind) * self.accelerator.num_processes
-            progress.batch(epoch)
-        seconds = time.perf_counter() - start
-        means = self.accelerator.reduce(sums / len(self.loader), reduction="mean")
-        if not means.isfinite().all():
-            raise InputError(f"the loss is {float(means.sum())} in epoch {epoch}; begin a new run with a lower --lr")
-        discriminator, adversarial, difference = means.tolist()
-        return RefganEpoch(epoch, discriminator, adversarial, difference, lr, seconds, images / seconds)
+    def learn(self, draws: DrawBatch) -> Mapping[str, Tensor]:
+        """Move both networks once."""
+        self._last = self._step(self._examples(draws))
+        return dict(zip(_LOSSES, self._last, strict=True))
+
+    def status(self) -> str:
+        """Return the last batch's losses."""
+        return ", ".join(f"{name} {value:.3f}" for name, value in zip(_LOSSES, self._last.tolist(), strict=True))
+
+    def conclude(self, ended: Ended) -> tuple[RefganEpoch, str]:
+        """Keep the generator, and a contact sheet of what it makes."""
+        discriminator, adversarial, difference = losses = [ended.means[name][0] for name in _LOSSES]
+        if not all(map(math.isfinite, losses)):
+            raise InputError(f"the loss is {sum(losses)} in epoch {ended.epoch}; begin a new run with a lower --lr")
+        result = RefganEpoch(
+            ended.epoch,
+            discriminator,
+            adversarial,
+            difference,
+            ended.lr,
+            ended.seconds,
+            ended.images_per_second,
+        )
+        if self.course.main:
+            self._keep(result)
+        told = ", ".join(f"{name} {value:.4f}" for name, value in zip(_LOSSES, losses, strict=True))
+        return result, f"epoch {result.epoch}: {told}, {result.images_per_second:.1f} images/s"
 
     def _examples(self, draws: DrawBatch) -> Example:
-        for what in draws.damaged:
-            self.damage.meet(what)
         return examples(draws, self.synthesis, self.config.network.style)
 
     def _step(self, example: Example) -> Tensor:
@@ -151,46 +156,13 @@ class _Training:
         self.optimizers[which].zero_grad()
 
     def _keep(self, result: RefganEpoch) -> None:
-        samples = self.folder.path / _SAMPLES
-        samples.mkdir(exist_ok=True)
+        self.folder.samples.mkdir(exist_ok=True)
         device = self.accelerator.device
         transmission, style, ambient = self.shown
         shown = Example(transmission.to(device), None if style is None else style.to(device), ambient.to(device))
-        write_pixels(samples / f"{result.epoch:04}.png", contact_sheet(self.generator, shown))
+        write_pixels(self.folder.samples / f"{result.epoch:04}.png", contact_sheet(self.generator, shown))
         save_generator(self.generator, self.folder.last, {"epoch": str(result.epoch)})
-        self.folder.record(result, self._state(result.epoch))
-
-    def _state(self, epoch: int) -> dict[str, Any]:
-        return {
-            "epoch": epoch,
-            "generator": self.generator.state_dict(),
-            "discriminator": self.discriminator.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "random": torch.get_rng_state(),
-            "damaged": self.damage.met,
-        }
-
-    def _resume(self) -> int:
-        """Take up the state after the last epoch that ended, and return the number of the next."""
-        state = self.folder.load()
-        if state is None:
-            return 0
-        self.generator.load_state_dict(state["generator"])
-        self.discriminator.load_state_dict(state["discriminator"])
-        for optimizer, then in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(then)
-        torch.set_rng_state(state["random"])
-        self.damage.recall(state["damaged"])
-        return int(state["epoch"]) + 1
-
-    def _set_lr(self, epoch: float) -> float:
-        """Set the learning rate at a moment of the training, in epochs, and return it."""
-        half = self.config.epochs / 2
-        lr = self.config.lr * min(1.0, (self.config.epochs - epoch) / half)
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = lr
-        return lr
+        self.tracker.numbers(dict(zip(_LOSSES, result[1:4], strict=True)), result.epoch)
 
 
 def _adam(network: nn.Module, lr: float) -> torch.optim.Adam:

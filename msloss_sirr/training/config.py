@@ -1,6 +1,7 @@
 """What a training is, down to its seed."""
 
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,36 +13,28 @@ from msloss_sirr.errors import InputError
 from msloss_sirr.fields import check_fields
 from msloss_sirr.losses.config import LossConfig
 from msloss_sirr.models.config import RemoverConfig
+from msloss_sirr.training.duration import seconds_of
+
+_MOST_WORKERS = 256
 
 
-@dataclass(frozen=True)
-class TrainConfig:
-    """Train a remover with the multi-step loss.
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """What is the same for every training, whatever network it is of."""
 
-    Training images are real pairs, photos on which reflections are made, or both.
-    """
-
-    val: Path
-    """Real pairs that the best checkpoint is chosen by: a folder that holds ambient/NAME and transmission/NAME, or a
-    set of the catalogue, SET=FOLDER."""
     out: Path
-    """Folder of the run: checkpoints, metrics, configuration."""
+    """Folder of the run: checkpoints, samples, metrics, configuration, and the state it is resumed from."""
     data: Annotated[DataConfig, arg(name="")] = field(default_factory=DataConfig)
 
-    steps: int = 3
-    """M: how many times the remover is applied to its own output, at most."""
-    start_steps: int | None = None
-    """How many times at first, 2 if nothing is said, or fewer if M is; one more whenever validation PSNR has settled
-    down."""
-    patience: int = 10
-    """Validations without a better PSNR that are borne before a step is added."""
-    checkpointing: bool = False
-    """Recompute activations instead of keeping them: less memory, more time."""
-
     epochs: int = 100
-    """Epochs; the learning rate falls to zero over them along a half cosine."""
+    """Epochs; the learning rate comes to zero at their end."""
+    iterations: int | None = None
+    """Updates after which the training ends instead, in the middle of an epoch if need be."""
+    budget: str | None = None
+    """Time after which it ends instead, as 90s, 25m or 8h, whatever the machine's speed; validations count, what passes
+    while the run is interrupted does not."""
     epoch_images: int = 1350
-    """Training images in an epoch, over all processes."""
+    """Training images in an epoch, over all processes; rounded up to whole updates."""
     batch: int = 4
     """Images in a batch, on each process."""
     lr: Annotated[float, arg(name="lr")] = 3e-4
@@ -54,8 +47,79 @@ class TrainConfig:
     """auto takes what accelerate finds; cpu does not look."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of the networks; losses and weights stay float32."""
+    save_every: str = "10m"
+    """How often the state is saved within an epoch; it is at the end of each."""
+    tensorboard: bool = False
+    """Write what TensorBoard shows to the run's folder."""
     resume: bool = False
     """Continue the run in the out folder."""
+    allow_changes: bool = False
+    """Continue it although configuration or data are others now; from there on they hold."""
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the training may take, if that ends it."""
+        return None if self.budget is None else seconds_of(self.budget)
+
+    def __post_init__(self) -> None:
+        """Refuse what no training can be made of."""
+        check_fields(self)
+        self._at_least_one("epochs", "iterations", "epoch_images", "batch")
+        if self.iterations is not None and self.budget is not None:
+            raise InputError(f"iterations={self.iterations} and budget={self.budget}: give one of them")
+        for name in ("budget", "save_every"):
+            if getattr(self, name) is not None and seconds_of(getattr(self, name), name) <= 0:
+                raise InputError(f"{name} is {getattr(self, name)}; give some time, 25m say")
+        if not 0 < self.lr < inf:
+            raise InputError(f"lr is {self.lr}; give a number greater than 0")
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"seed is {self.seed}; give a number from 0 to {2**32 - 1}")
+        if not 0 <= self.workers <= _MOST_WORKERS:
+            raise InputError(f"workers is {self.workers}; give 0 to {_MOST_WORKERS}")
+        if self.workers and self.data.cache == "device":
+            raise InputError("images cached on the device are cropped there, not by workers; leave out --workers")
+
+    def _at_least_one(self, *names: str) -> None:
+        for name in names:
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; give 1 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(RunConfig):
+    """Train a remover with the multi-step loss.
+
+    Training images are real pairs, photos on which reflections are made, or both. The learning rate falls to zero along
+    a half cosine.
+    """
+
+    val: Path
+    """Real pairs that the best checkpoint is chosen by: a folder that holds ambient/NAME and transmission/NAME, or a
+    set of the catalogue, SET=FOLDER."""
+
+    steps: int = 3
+    """M: how many times the remover is applied to its own output, at most."""
+    start_steps: int | None = None
+    """How many times at first, 2 if nothing is said, or fewer if M is; one more whenever validation PSNR has settled
+    down."""
+    patience: int = 10
+    """Validations without a better PSNR that are borne before a step is added."""
+    checkpointing: bool = False
+    """Recompute activations instead of keeping them: less memory, more time."""
+
+    warmup: int = 0
+    """Updates over which the learning rate rises from zero at first."""
+    accumulate: int = 1
+    """Batches whose gradients make one update."""
+    clip: float | None = None
+    """Norm that gradients are scaled down to where theirs is greater."""
+    bear: int = 10
+    """Updates in a row that are left out because a loss or gradient is not finite; one more ends the training."""
+    average: float = 0.0
+    """Decay of the running mean of the weights that is validated and kept in checkpoints, 0.999 say; 0 keeps the
+    weights themselves."""
+    samples: int = 4
+    """Validation pairs shown on the picture that every validation leaves; 0 leaves none."""
 
     model: RemoverConfig = field(default_factory=RemoverConfig)
     depth: DepthConfig = field(default_factory=DepthConfig)
@@ -68,17 +132,16 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse what no training can be made of."""
-        check_fields(self)
-        for name in ("steps", "start_steps", "epochs", "epoch_images", "batch"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; give 1 or more")
+        super().__post_init__()
+        self._at_least_one("steps", "start_steps", "accumulate")
         if self.start_steps is not None and self.start_steps > self.steps:
             raise InputError(
                 f"start_steps is {self.start_steps} but steps is {self.steps}; start with as many or fewer"
             )
-        if not self.lr > 0:
-            raise InputError(f"lr is {self.lr}; give a number greater than 0")
-        if not 0 <= self.seed < 2**32:
-            raise InputError(f"seed is {self.seed}; give a number from 0 to {2**32 - 1}")
-        if self.patience < 0 or self.workers < 0:
-            raise InputError(f"patience={self.patience}, workers={self.workers}: neither may be negative")
+        for name in ("patience", "warmup", "bear", "samples"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} is {getattr(self, name)}; it may not be negative")
+        if self.clip is not None and not 0 < self.clip < inf:
+            raise InputError(f"clip is {self.clip}; give a number greater than 0")
+        if not 0 <= self.average < 1:
+            raise InputError(f"average is {self.average}; give a number from 0 to below 1, 0.999 say")

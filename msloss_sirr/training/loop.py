@@ -1,21 +1,18 @@
-"""The training loop."""
+"""The training of removers."""
 
 import json
 import math
-import sys
-import time
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import torch
-from accelerate import Accelerator
-from accelerate.utils import set_seed
+from torch import Tensor
 
 from msloss import MultiStepLoss, OnPlateau, Rehearsal, Schedule, StepLosses
 from msloss_sirr.data.batches import Batch, compose
-from msloss_sirr.data.damage import Damage
-from msloss_sirr.data.draws import load
+from msloss_sirr.data.draws import DrawBatch, collate
 from msloss_sirr.data.folders import Pairs
-from msloss_sirr.data.sources import build_draws, open_pairs
+from msloss_sirr.data.sources import build_draws, open_pairs, training_files
 from msloss_sirr.depth.source import DepthSource, build_source, guidance
 from msloss_sirr.errors import InputError
 from msloss_sirr.evaluation.scores import SMALLEST_SIDE, Evaluation, evaluate
@@ -23,9 +20,44 @@ from msloss_sirr.losses.criterion import LayersCriterion, build_criterion, term_
 from msloss_sirr.models.checkpoint import save_remover
 from msloss_sirr.models.remover import Remover, Telling
 from msloss_sirr.synthesis.making import Synthesis, build_synthesis
+from msloss_sirr.training.average import RunningMean
 from msloss_sirr.training.config import TrainConfig
-from msloss_sirr.training.progress import TrainingProgress
-from msloss_sirr.training.run import Epoch, RunFolder
+from msloss_sirr.training.course import Course, Ended, Lasting
+from msloss_sirr.training.pace import half_cosine
+from msloss_sirr.training.samples import Samples
+from msloss_sirr.training.tracking import Tracker
+
+
+class Epoch(NamedTuple):
+    """What an epoch came to, in the mean over its batches, and on the validation pairs."""
+
+    epoch: int
+    steps: int
+    loss: float
+    per_step: list[float]
+    terms: dict[str, list[float]]
+    """Every term of the loss at every step, before weighting."""
+    gradient: float
+    """Norm of the gradients, before they are scaled down."""
+    left_out: int
+    """Batches that did not count, as their loss or gradient was not finite."""
+    lr: float
+    seconds: float
+    images_per_second: float
+    input_psnr: float
+    input_ssim: float
+    psnr: float
+    ssim: float
+
+    def __str__(self) -> str:
+        """Return it in a line."""
+        per_step = " ".join(f"{loss:.4f}" for loss in self.per_step)
+        terms = ", ".join(f"{name} {values[0]:.4f}" for name, values in self.terms.items())
+        return (
+            f"epoch {self.epoch}: loss {self.loss:.4f} (steps {per_step}; first step {terms}), validation PSNR "
+            f"{self.psnr:.2f} dB (input {self.input_psnr:.2f}), SSIM {self.ssim:.4f} (input {self.input_ssim:.4f}), "
+            f"{self.images_per_second:.1f} images/s"
+        )
 
 
 def train(
@@ -53,12 +85,14 @@ def train(
 
     Raises:
         InputError: if a folder, a file or the configuration cannot be used.
+        Stopped: if Ctrl-C or SIGTERM came; what was trained so far is saved, for a resume.
     """
-    return _Training(config, remover, criterion, schedule, synthesis, depth).run()
+    training = _Training(config, remover, criterion, schedule, synthesis, depth)
+    return training.run()
 
 
 class _Training:
-    """A training under way."""
+    """A training under way: the `Trainee` of a `Course`."""
 
     def __init__(
         self,
@@ -70,22 +104,25 @@ class _Training:
         depth: DepthSource | None,
     ) -> None:
         self.config = config
-        self.folder = RunFolder(config.out)
-        self.folder.check(config)
+        names = ("remover", "average", "optimizer", "schedule", "best")
+        self.course = Course(config, names, half_cosine, warmup=config.warmup, accumulate=config.accumulate)
+        self.accelerator = self.course.accelerator
+        self.tracker = Tracker(self.course.folder.events if config.tensorboard and self.course.main else None)
         stored = config.model.depth != "none" and config.depth.source == "stored"
         self.val = open_pairs(config.val, depth=stored)
         _check_scorable(self.val)
-        self.damage = Damage(config.data.damaged, lambda line: print(line, file=sys.stderr))  # noqa: T201
-        draws = build_draws(config.data, length=config.epoch_images, seed=config.seed, depth=stored, damage=self.damage)
-        precision = "bf16" if config.precision == "bfloat16" else "no"
-        try:
-            self.accelerator = Accelerator(cpu=config.device == "cpu", mixed_precision=precision)
-        except ValueError as error:  # accelerate keeps device and precision for the life of a process
-            raise InputError(f"another training in this process chose otherwise: {error}") from error
-        set_seed(config.seed)
+        self.draws = build_draws(
+            config.data,
+            length=self.course.epoch_images,
+            seed=config.seed,
+            depth=stored,
+            damage=self.course.damage,
+            device=self.accelerator.device,
+        )
         self.synthesis = build_synthesis(config.data.synthesis) if synthesis is None else synthesis
         self.remover = Remover(config.model) if remover is None else remover
-        self.remover.to(memory_format=torch.channels_last)
+        self.remover.to(self.accelerator.device).to(memory_format=torch.channels_last)
+        self.average = RunningMean(self.remover, config.average)
         self.schedule = OnPlateau(config.first_steps, config.patience, mode="max") if schedule is None else schedule
         try:
             loss = MultiStepLoss(
@@ -99,39 +136,108 @@ class _Training:
             )
         except ValueError as error:
             raise InputError(str(error)) from error
-        self.loss, self.optimizer, self.loader = self.accelerator.prepare(
-            loss,
-            torch.optim.Adam(self.remover.parameters(), lr=config.lr),
-            load(draws, config.batch, config.workers),
-        )
+        adam = torch.optim.Adam(self.remover.parameters(), lr=config.lr)
+        self.loss, self.optimizer = self.accelerator.prepare(loss, adam)
         self.depth = build_source(config.model.depth, config.depth) if depth is None else depth
         if isinstance(self.depth, torch.nn.Module):
             self.depth.to(self.accelerator.device).eval().requires_grad_(False)
-        self.best: Evaluation | None = None
+        self.best = _Best()
+        self._last: StepLosses | None = None
+        self._in_a_row = 0
+
+    @property
+    def parts(self) -> Mapping[str, Lasting]:
+        """What the state is made of."""
+        return {
+            "remover": self.remover,
+            "average": self.average,
+            "optimizer": self.optimizer,
+            "schedule": self.schedule,
+            "best": self.best,
+        }
+
+    @property
+    def optimizers(self) -> tuple[torch.optim.Optimizer]:
+        """What moves the remover."""
+        return (self.optimizer,)
 
     def run(self) -> Evaluation:
-        """Train from the beginning, or from where the run was left, to the end."""
-        first = self._resume() if self.config.resume else 0
-        self.accelerator.wait_for_everyone()
-        main = self.accelerator.is_main_process
-        if main and not self.config.resume:
-            self.folder.begin(self.config)
-        batches = len(self.loader)
-        with TrainingProgress(self.config.epochs * batches, first * batches, enabled=main) as progress:
-            if self.schedule.steps < self.config.steps:
-                progress.note(str(self._rehearse()))
-            for epoch in range(first, self.config.epochs):
-                result = self._epoch(epoch, progress)
-                best = self.best is None or result.psnr > self.best.after.psnr
-                self._keep(result, best=best)
-                progress.epoch(result, best=best)
-        assert self.best is not None  # noqa: S101  # there is at least one epoch, and the first is the best so far
-        return self.best
+        """Train to the end, and return the best scores."""
+        if self.schedule.steps < self.config.steps:
+            self.course.progress.note(str(self._rehearse()))
+        self.course.run(self, self.draws, training_files(self.config.data, self.config.val))
+        assert self.best.scores is not None  # noqa: S101  # there is at least one epoch, and the first is the best so far
+        return self.best.scores
+
+    def learn(self, draws: DrawBatch) -> Mapping[str, Tensor] | None:
+        """Learn from a batch, unless its loss or gradient is not finite."""
+        batch = compose(draws, self.synthesis)
+        self.loss.train()
+        with self.accelerator.accumulate(self.loss):
+            losses: StepLosses = self.loss(*self._given(batch), details=True)
+            self.accelerator.backward(losses.total)
+            self._last = losses._replace(total=losses.total.detach(), outputs=())
+            gradient = torch.zeros((), device=self.accelerator.device)
+            if self.accelerator.sync_gradients:
+                limit = math.inf if self.config.clip is None else self.config.clip
+                gradient = self.accelerator.clip_grad_norm_(self.remover.parameters(), limit)
+                if not gradient.isfinite():
+                    self._leave_out(gradient)
+                    return None
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+        if self.accelerator.sync_gradients:
+            self.average.update()
+            self._in_a_row = 0
+        terms = {f"term {name}": values for name, values in losses.terms.items()}
+        return {"loss": self._last.total, "steps": losses.per_step, "gradient": gradient, **terms}
+
+    def status(self) -> str:
+        """Return the last batch's loss, and the best PSNR so far."""
+        if self._last is None:
+            return ""
+        per_step = " ".join(f"{loss:.4f}" for loss in self._last.per_step.tolist())
+        terms = " ".join(f"{name} {values.mean():.4f}" for name, values in self._last.terms.items())
+        best = "" if self.best.scores is None else f", best PSNR {self.best.scores.after.psnr:.2f} dB"
+        return f"steps {per_step}; {terms}; lr {self.optimizer.param_groups[0]['lr']:.1e}{best}"
+
+    def conclude(self, ended: Ended) -> tuple[Epoch, str]:
+        """Validate, keep checkpoints, and tell the schedule."""
+        steps = self.schedule.steps
+        samples = Samples(self.val, self.config.samples) if self.config.samples and self.course.main else None
+        scores = self._validate(samples)
+        self.schedule.step(scores.after.psnr)
+        means = ended.means
+        terms = {name.removeprefix("term "): values for name, values in means.items() if name.startswith("term ")}
+        (loss,), (gradient,) = means["loss"], means["gradient"]
+        gradient *= self.config.accumulate  # it is known once an update
+        result = Epoch(
+            ended.epoch,
+            steps,
+            loss,
+            means["steps"],
+            terms,
+            gradient,
+            ended.left_out,
+            ended.lr,
+            ended.seconds,
+            ended.images_per_second,
+            *scores.before,
+            *scores.after,
+        )
+        better = self.best.scores is None or scores.after.psnr > self.best.scores.after.psnr
+        if better:
+            self.best.scores = scores
+        if self.course.main:
+            self._keep(result, better=better)
+            if samples is not None:
+                samples.write(self.course.folder.samples / f"{ended.epoch:04}.jpg")
+        return result, f"{result}{', best' if better else ''}"
 
     def _rehearse(self) -> Rehearsal:
         """Run one batch with all the steps that the schedule may come to, so that memory runs out now if it will."""
-        with torch.random.fork_rng([]):  # the loader draws a seed for its processes
-            batch = compose(next(iter(self.loader)), self.synthesis)
+        draws = collate([self.draws[number] for number in range(min(self.config.batch, len(self.draws)))])
+        batch = compose(DrawBatch(*(_on(part, self.accelerator.device) for part in draws)), self.synthesis)
         loss = self.accelerator.unwrap_model(self.loss)
         self.loss.train()
         rehearsal: Rehearsal = loss.rehearse(*self._given(batch))
@@ -142,88 +248,63 @@ class _Training:
         ambient = batch.ambient.contiguous(memory_format=torch.channels_last)
         return ambient, batch.target, *guidance(self.remover, self.depth, ambient, batch.depth)
 
-    def _epoch(self, epoch: int, progress: TrainingProgress) -> Epoch:
-        start, steps = time.perf_counter(), self.schedule.steps
-        total, per_step, images = torch.zeros((), dtype=torch.float64), torch.zeros(steps, dtype=torch.float64), 0
-        self.loader.set_epoch(epoch)
-        self.loss.train()
-        for index, draws in enumerate(self.loader):
-            for what in draws.damaged:
-                self.damage.meet(what)
-            batch = compose(draws, self.synthesis)
-            lr = self._set_lr(epoch + index / len(self.loader))
-            losses: StepLosses = self.loss(*self._given(batch), details=True)
-            self.accelerator.backward(losses.total)
-            self.optimizer.step()
-            self.optimizer.zero_grad()
-            total += losses.total.detach().double().cpu()
-            per_step += losses.per_step.double().cpu()
-            images += batch.ambient.shape[0] * self.accelerator.num_processes
-            progress.batch(epoch)
-        seconds = time.perf_counter() - start
-        mean, *each = self._over_processes(torch.cat([total[None], per_step]) / len(self.loader), "mean")
-        if not math.isfinite(mean):
-            raise InputError(f"the loss is {mean} in epoch {epoch}; begin a new run with a lower --lr")
-        scores = self._validate()
-        self.schedule.step(scores.after.psnr)
-        return Epoch(epoch, steps, mean, each, lr, seconds, images / seconds, *scores.before, *scores.after)
+    def _leave_out(self, gradient: Tensor) -> None:
+        """Forget the gradients of a batch."""
+        self.optimizer.zero_grad()
+        self._in_a_row += 1
+        if self._in_a_row > self.config.bear:
+            raise InputError(
+                f"the norm of the gradients was {float(gradient)} {self._in_a_row} times in a row; "
+                "begin a new run with a lower --lr, or with --clip"
+            )
 
-    def _validate(self) -> Evaluation:
+    def _validate(self, samples: Samples | None) -> Evaluation:
         """Score the remover on the validation pairs, each process its share of them."""
         accelerator = self.accelerator
         share = range(accelerator.process_index, len(self.val), accelerator.num_processes)
-        scores = evaluate(self.remover, self.val, indices=share, device=accelerator.device, source=self.depth)
+        scores = evaluate(
+            self.average.network,
+            self.val,
+            indices=share,
+            device=accelerator.device,
+            source=self.depth,
+            seen=None if samples is None else samples.see,
+        )
         sums = torch.tensor([[*s.before, *s.after] for s in scores], dtype=torch.float64).reshape(-1, 4).sum(dim=0)
-        return Evaluation.of([value / len(self.val) for value in self._over_processes(sums, "sum")])
+        if accelerator.num_processes > 1:  # else there is nothing to reduce, and not every device has float64
+            sums = accelerator.reduce(sums.to(accelerator.device), reduction="sum")
+        return Evaluation.of([float(value) / len(self.val) for value in sums])
 
-    def _keep(self, result: Epoch, *, best: bool) -> None:
-        scores = Evaluation.of([result.input_psnr, result.input_ssim, result.psnr, result.ssim])
-        if best:
-            self.best = scores
-        if not self.accelerator.is_main_process:
-            return
+    def _keep(self, result: Epoch, *, better: bool) -> None:
         notes = {name: json.dumps(value) for name, value in result._asdict().items()}
-        save_remover(self.remover, self.folder.last, notes)
-        if best:
-            save_remover(self.remover, self.folder.best, notes)
-        self.folder.record(result, self._state(result.epoch))
-
-    def _state(self, epoch: int) -> dict[str, Any]:
-        return {
-            "epoch": epoch,
-            "remover": self.remover.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "best": None if self.best is None else [*self.best.before, *self.best.after],
-            "random": torch.get_rng_state(),
-            "damaged": self.damage.met,
+        for path in (self.course.folder.last, *([self.course.folder.best] if better else [])):
+            save_remover(self.average.network, path, notes)
+        told = {"loss": result.loss, "lr": result.lr, "PSNR": result.psnr, "SSIM": result.ssim, "steps": result.steps}
+        per_step = {f"loss/step {number}": value for number, value in enumerate(result.per_step, start=1)}
+        terms = {
+            f"{name}/step {number}": value
+            for name, values in result.terms.items()
+            for number, value in enumerate(values, start=1)
         }
+        rate = {"gradient": result.gradient, "images per second": result.images_per_second}
+        self.tracker.numbers({**told, **rate, **per_step, **terms}, result.epoch)
 
-    def _resume(self) -> int:
-        """Take up the state after the last epoch that ended, and return the number of the next."""
-        state = self.folder.load()
-        if state is None:
-            return 0
-        self.remover.load_state_dict(state["remover"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.best = None if state["best"] is None else Evaluation.of(state["best"])
-        torch.set_rng_state(state["random"])
-        self.damage.recall(state["damaged"])
-        return int(state["epoch"]) + 1
 
-    def _set_lr(self, epoch: float) -> float:
-        """Set the learning rate at a moment of the training, in epochs, and return it: half a cosine down to zero."""
-        lr = self.config.lr * 0.5 * (1 + math.cos(math.pi * epoch / self.config.epochs))
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        return lr
+class _Best:
+    """The best scores so far."""
 
-    def _over_processes(self, values: torch.Tensor, reduction: str) -> list[float]:
-        """Return numbers reduced over all processes, the same on each."""
-        if self.accelerator.num_processes > 1:  # else there is nothing to reduce, and not every device has float64
-            values = self.accelerator.reduce(values.to(self.accelerator.device), reduction=reduction)
-        return [float(value) for value in values]
+    def __init__(self) -> None:
+        self.scores: Evaluation | None = None
+
+    def state_dict(self) -> list[float]:
+        return [] if self.scores is None else [*self.scores.before, *self.scores.after]
+
+    def load_state_dict(self, state: list[float]) -> None:
+        self.scores = Evaluation.of(state) if state else None
+
+
+def _on(part: Any, device: torch.device) -> Any:
+    return part.to(device) if isinstance(part, Tensor) else part
 
 
 def _check_scorable(pairs: Pairs) -> None:

@@ -42,7 +42,7 @@ PRESETS: dict[str, TrainConfig] = {
 """The defaults of a training, with the folders it needs left open."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainOptions(TrainConfig):
     """Train a remover with the multi-step loss, on real pairs, photos on which reflections are made, or both."""
 

@@ -1,34 +1,33 @@
 """What a training shows while it runs."""
 
+import time
+from collections.abc import Callable
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from msloss_sirr.training.run import Epoch
+from msloss_sirr.training.pace import Pace
+
+_EVERY = 0.5
+"""Seconds between two looks at the last batch, which a device must be waited for."""
 
 
 class TrainingProgress:
-    """A progress bar over all epochs, and a line for each that has ended.
+    """A bar over the whole training on a terminal, and a line for each epoch that has ended anywhere.
 
     Args:
-        batches: in the whole training.
-        done: batches done before, in a run that is resumed.
         enabled: show anything at all.
     """
 
-    def __init__(self, batches: int, done: int, *, enabled: bool) -> None:
+    def __init__(self, *, enabled: bool) -> None:
         self._console = Console(quiet=not enabled, soft_wrap=True)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=not (enabled and self._console.is_terminal),
-        )
-        self._task = self._progress.add_task("training", total=batches, completed=done)
+        self._live = enabled and self._console.is_terminal
+        columns = (TextColumn("epoch {task.fields[epoch]}"), BarColumn(20), TaskProgressColumn())
+        told = (TextColumn("{task.fields[left]} left"), TextColumn("{task.description}"))
+        self._progress = Progress(*columns, *told, console=self._console, disable=not self._live)
+        self._task = self._progress.add_task("", total=1.0, epoch=0, left="?")
+        self._looked = 0.0
 
     def __enter__(self) -> "TrainingProgress":
         self._progress.start()
@@ -41,18 +40,22 @@ class TrainingProgress:
 
     def note(self, line: str) -> None:
         """Print a line."""
-        self._console.print(line, highlight=False)
+        self._console.print(line, highlight=False, markup=False)
 
-    def batch(self, epoch: int) -> None:
-        """Count a batch of an epoch."""
-        self._progress.update(self._task, advance=1, description=f"epoch {epoch}")
+    def batch(self, epoch: int, pace: Pace, status: Callable[[], str]) -> None:
+        """Show how far the training has come, and what is to be told of its last batch."""
+        if not self._live or time.perf_counter() - self._looked < _EVERY:
+            return
+        self._looked = time.perf_counter()
+        left = "?" if pace.left is None else duration(pace.left)
+        self._progress.update(self._task, completed=pace.fraction, epoch=epoch, left=left, description=status())
 
-    def epoch(self, result: Epoch, *, best: bool) -> None:
-        """Print the line of an epoch that has ended."""
-        per_step = " ".join(f"{loss:.4f}" for loss in result.per_step)
-        self._console.print(
-            f"epoch {result.epoch}: loss {result.loss:.4f} (steps {per_step}), validation PSNR {result.psnr:.2f} dB "
-            f"(input {result.input_psnr:.2f}), SSIM {result.ssim:.4f} (input {result.input_ssim:.4f}), "
-            f"{result.images_per_second:.1f} images/s{', best' if best else ''}",
-            highlight=False,
-        )
+
+def duration(seconds: float) -> str:
+    """Return a duration as hours, minutes and seconds.
+
+    >>> duration(3725.4)
+    '1:02:05'
+    """
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"

@@ -1,43 +1,21 @@
-"""The folder of a run: configuration, checkpoints, metrics, and the state that a resume continues from."""
+"""The folder of a run: configuration, provenance, checkpoints, metrics, and the state that a resume continues from."""
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
-
-import torch
+from typing import Any, Protocol
 
 from msloss_sirr.errors import InputError
 from msloss_sirr.files import whole_file
+from msloss_sirr.training.config import RunConfig
+from msloss_sirr.training.provenance import Source, changed
+from msloss_sirr.training.state import StateFiles
 
-STATE = frozenset({"epoch", "remover", "optimizer", "schedule", "best", "random", "damaged"})
-"""What the state of a remover's training holds."""
-_MAY_DIFFER = frozenset({"out", "resume", "workers", "device", "data.damaged"})
-
-
-class Epoch(NamedTuple):
-    """What an epoch came to."""
-
-    epoch: int
-    steps: int
-    loss: float
-    per_step: list[float]
-    lr: float
-    seconds: float
-    images_per_second: float
-    input_psnr: float
-    input_ssim: float
-    psnr: float
-    ssim: float
-
-
-class Configuration(Protocol):
-    """A dataclass that says how a run is made, and whether it is to be resumed."""
-
-    @property
-    def resume(self) -> bool:
-        """Whether to continue the run in the folder."""
+_MAY_DIFFER = frozenset(
+    {"out", "resume", "allow_changes", "workers", "device", "save_every", "tensorboard", "data.damaged", "data.cache"}
+    | {"data.cache_gib", "preset", "config"}
+)
 
 
 class Numbered(Protocol):
@@ -54,74 +32,97 @@ class RunFolder:
     """The files of one run, each written whole or not at all.
 
     - ``config.json``: the configuration,
+    - ``provenance.json``: for every time it was begun or resumed, versions, code, machine and data,
     - ``best.safetensors``, ``last.safetensors``: networks,
+    - ``samples``: pictures of every epoch,
     - ``metrics.jsonl``: what an epoch came to, a line each,
-    - ``state.pt``: everything a resume needs.
+    - ``state.pt``, ``state.previous.pt``: everything a resume needs, and the same from before.
 
     Args:
         path: the folder.
         state: what the state must hold.
-        others: other files and folders that a run leaves, by name.
+        say: told in a line what is not as it should be, and borne.
     """
 
-    def __init__(self, path: Path, state: frozenset[str] = STATE, others: Sequence[str] = ()) -> None:
+    def __init__(self, path: Path, state: frozenset[str], say: Callable[[str], None]) -> None:
         self.path = path
         self.best = path / "best.safetensors"
         self.last = path / "last.safetensors"
-        self._holds = state
-        self._others = [path / name for name in others]
-        self._state = path / "state.pt"
+        self.samples = path / "samples"
+        self.events = path / "tensorboard"
+        self._states = StateFiles(path, state)
         self._metrics = path / "metrics.jsonl"
         self._config = path / "config.json"
+        self._provenance = path / "provenance.json"
+        self._say = say
 
-    def check(self, config: Configuration) -> None:
+    def check(self, config: RunConfig) -> None:
         """Raise ``InputError`` unless the run can begin here, or is the one to resume."""
         if not config.resume:
-            files = (self._config, self._state, self._metrics, self.best, self.last, *self._others)
-            if any(file.exists() for file in files):
+            files = (self._config, self._provenance, *self._states.paths, self._metrics, self.best, self.last)
+            if any(file.exists() for file in (*files, self.samples, self.events)):
                 raise InputError(f"{self.path} holds a run already; continue it with --resume, or give another --out")
             return
         if not self._config.exists():
             raise InputError(f"{self.path} holds no run to resume; leave out --resume to begin one")
-        then, now = _flat(self._config_then()), _flat(_told(config))
+        then, now = _flat(_read(self._config, dict)), _flat(_told(config))
         differ = sorted(name for name in now if now[name] != then.get(name) and name not in _MAY_DIFFER)
-        if differ:
-            changes = ", ".join(f"{name}: {then.get(name)} then, {now[name]} now" for name in differ)
-            raise InputError(f"the run in {self.path} has another configuration ({changes}); resume it with its own")
+        self._accept(
+            [f"{name}: {then.get(name)} then, {now[name]} now" for name in differ], "another configuration", config
+        )
 
-    def _config_then(self) -> dict[str, Any]:
-        try:
-            told = json.loads(self._config.read_text())
-        except ValueError as error:
-            raise InputError(f"{self._config} is damaged; begin a new run with another --out") from error
-        if not isinstance(told, dict):
-            raise InputError(f"{self._config} is damaged; begin a new run with another --out")
-        return told
+    def begin(self, config: RunConfig, surroundings: Mapping[str, Any], sources: Mapping[str, Source]) -> None:
+        """Begin the run, or resume it: make the folder, write the configuration, add to the provenance.
 
-    def begin(self, config: Configuration) -> None:
-        """Make the folder, and write the configuration."""
+        Raises:
+            InputError: if data that a run is resumed with have changed, and the configuration does not allow it.
+        """
+        history = _read(self._provenance, list) if config.resume and self._provenance.exists() else []
+        if history:
+            self._accept(changed(history[-1].get("data", {}), sources), "other data", config)
         self.path.mkdir(parents=True, exist_ok=True)
+        for unfinished in self.path.glob(".*.partial"):  # of a process that was killed as it wrote
+            unfinished.unlink(missing_ok=True)
         _write(self._config, json.dumps(_told(config), indent=2) + "\n")
+        entry = {**surroundings, "data": {name: source._asdict() for name, source in sources.items()}}
+        _write(self._provenance, json.dumps([*history, entry], indent=2) + "\n")
 
     def load(self) -> dict[str, Any] | None:
-        """Return the state after the last epoch that ended, or ``None`` before the first has."""
-        if not self._state.exists():
-            return None
-        try:
-            state: dict[str, Any] = torch.load(self._state, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch.load raises anything at all for a damaged file
-            raise InputError(f"{self._state} is damaged; begin a new run with another --out") from error
-        if not isinstance(state, dict) or not state.keys() >= self._holds:
-            raise InputError(f"{self._state} is no state of a training; begin a new run with another --out")
-        return state
+        """Return the state that a resume continues from, or ``None`` if none was saved before the interruption.
 
-    def record(self, epoch: Numbered, state: Mapping[str, Any]) -> None:
-        """Add an epoch to the metrics, in place of any later than it, and save the state after it."""
-        lines = self._metrics.read_text().splitlines() if self._metrics.exists() else []
-        earlier = lines[: epoch.epoch]
-        _write(self._metrics, "\n".join([*earlier, json.dumps(epoch._asdict())]) + "\n")
-        with whole_file(self._state) as partial:
-            torch.save(dict(state), partial)
+        Raises:
+            InputError: if all that was saved is damaged.
+        """
+        return self._states.load(self._say)
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Save a state."""
+        self._states.save(state)
+
+    def record(self, epoch: Numbered) -> None:
+        """Add an epoch to the metrics, in place of any later than it."""
+        lines = self._metrics.read_bytes().splitlines() if self._metrics.exists() else []
+        text = b"\n".join([*lines[: epoch.epoch], json.dumps(epoch._asdict()).encode()]) + b"\n"
+        with whole_file(self._metrics) as partial:
+            partial.write_bytes(text)
+
+    def _accept(self, differences: Sequence[str], what: str, config: RunConfig) -> None:
+        if not differences:
+            return
+        line = f"the run in {self.path} has {what} ({', '.join(differences)})"
+        if not config.allow_changes:
+            raise InputError(f"{line}; resume it with its own, or with --allow-changes")
+        self._say(line)
+
+
+def _read(path: Path, kind: type) -> Any:
+    try:
+        told = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise InputError(f"{path} is damaged; begin a new run with another --out") from error
+    if not isinstance(told, kind):
+        raise InputError(f"{path} is damaged; begin a new run with another --out")
+    return told
 
 
 def _told(config: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from msloss_sirr.data.folders import Images, photo_folder
+from msloss_sirr.data.folders import Cache, Images, photo_folder
 from msloss_sirr.data.sources import open_pairs
 from msloss_sirr.errors import InputError
 from msloss_sirr.images.listing import find_images
@@ -26,7 +26,7 @@ def test_pairs_are_matched_by_name(pairs: Path) -> None:
 
 def test_photos_are_kept_as_far_as_the_cache_goes(photos: Path) -> None:
     paths = find_images(photos)
-    images = Images(paths, cache_bytes=3 * 40 * 56)
+    images = Images(paths, cache=Cache(3 * 40 * 56))
     first, second = images[0], images[2]  # of one size
     assert images[0] is first
     assert images[2] is not second

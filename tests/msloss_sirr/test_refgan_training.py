@@ -54,15 +54,15 @@ def test_killed_training_resumes_to_the_same_bits(
 ) -> None:
     train_refgan(run)
     again = dataclasses.replace(run, out=tmp_path / "again")
-    record = RunFolder.record
+    save = RunFolder.save
 
-    def killed(self: RunFolder, epoch: Any, state: Any) -> None:
-        if epoch.epoch == killed_after:
+    def killed(self: RunFolder, state: Any) -> None:
+        if state["epoch"] == killed_after + 1:
             raise KeyboardInterrupt
-        record(self, epoch, state)
+        save(self, state)
 
     with monkeypatch.context() as patch:
-        patch.setattr(RunFolder, "record", killed)
+        patch.setattr(RunFolder, "save", killed)
         with pytest.raises(KeyboardInterrupt):
             train_refgan(again)
     torch.manual_seed(99)
@@ -73,8 +73,8 @@ def test_killed_training_resumes_to_the_same_bits(
     assert (run.out / "samples" / "0002.png").read_bytes() == (again.out / "samples" / "0002.png").read_bytes()
     kept = [load_generator(r.out / "last.safetensors").parameters() for r in (run, again)]
     assert all(torch.equal(a, b) for a, b in zip(*kept, strict=True))
-    optimizers = [torch.load(r.out / "state.pt", weights_only=True)["optimizers"] for r in (run, again)]
-    for one, two in zip(*optimizers, strict=True):
+    states = [torch.load(r.out / "state.pt", weights_only=True) for r in (run, again)]
+    for one, two in ([state[part] for state in states] for part in ("paints", "judges")):
         assert all(torch.equal(one["state"][i]["exp_avg"], two["state"][i]["exp_avg"]) for i in one["state"])
 
 
@@ -91,9 +91,11 @@ def test_both_networks_move_and_the_folder_is_a_run(run: RefganTrainConfig, styl
         "config.json",
         "last.safetensors",
         "metrics.jsonl",
+        "provenance.json",
         "samples",
         "samples/0000.png",
         "samples/0001.png",
+        "state.previous.pt",
         "state.pt",
     ]
     with Image.open(run.out / "samples" / "0001.png") as sheet:
@@ -119,7 +121,7 @@ def test_one_pair_can_be_learned(tmp_path: Path) -> None:
     save(tmp_path / "pairs" / "ambient" / "a.png", scene + added)
     network = RefganConfig(width=8, levels=3, style="none", dropout=0.0)
     run = RefganTrainConfig(
-        tmp_path / "run",
+        out=tmp_path / "run",
         data=DataConfig(pairs=(tmp_path / "pairs",), crop=32),
         epochs=8,
         epoch_images=25,
@@ -183,6 +185,7 @@ def test_runs_are_not_mixed_up(run: RefganTrainConfig) -> None:
     with pytest.raises(InputError, match=r"another configuration \(l1: 100.0 then, 10.0 now\)"):
         train_refgan(dataclasses.replace(run, resume=True, l1=10.0))
     torch.save({"epoch": 0}, run.out / "state.pt")
+    (run.out / "state.previous.pt").unlink(missing_ok=True)
     with pytest.raises(InputError, match=r"state\.pt is no state of a training"):
         train_refgan(dataclasses.replace(run, resume=True))
 
@@ -203,7 +206,7 @@ def test_what_cannot_be_trained_is_one_error(run: RefganTrainConfig, tmp_path: P
     [
         ({"data": DataConfig(crop=16)}, "crop is 16; give 32 or more"),
         ({"batch": 0}, "batch is 0; give 1 or more"),
-        ({"l1": -1.0}, "l1=-1.0"),
+        ({"l1": -1.0}, "l1 is -1.0"),
         ({"seed": -1}, "seed is -1"),
     ],
 )

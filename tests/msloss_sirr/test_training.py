@@ -10,25 +10,11 @@ from unittest.mock import Mock
 import pytest
 import torch
 from accelerate.state import AcceleratorState
-from torch.nn.functional import dropout
 
 from msloss import AtEpochs
-from msloss_sirr import InputError, Layers, LossConfig, Remover, RemoverConfig, TrainConfig, load_remover, train
-from msloss_sirr.training.run import RunFolder
+from msloss_sirr import InputError, LossConfig, TrainConfig, load_remover, train
 
 from .conftest import drawing, save, smooth
-
-
-class Forgetful(Remover):
-    """A remover whose training draws random numbers, from weights that are always the same."""
-
-    def __init__(self, config: RemoverConfig) -> None:
-        torch.manual_seed(1)
-        super().__init__(config)
-
-    def forward(self, ambient: torch.Tensor, depth: torch.Tensor | None = None) -> Layers:
-        layers = super().forward(ambient, depth)
-        return Layers(dropout(layers.transmission, 0.1, self.training), layers.reflection)
 
 
 def metrics(config: TrainConfig) -> list[dict[str, Any]]:
@@ -56,35 +42,11 @@ def test_training_learns_and_leaves_a_run_folder(config: TrainConfig) -> None:
         "config.json",
         "last.safetensors",
         "metrics.jsonl",
+        "provenance.json",
+        "samples",
+        "state.previous.pt",
         "state.pt",
     ]
-
-
-@pytest.mark.parametrize("killed_after", [0, 1, 3])
-def test_killed_training_resumes_to_the_same_weights(
-    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_after: int
-) -> None:
-    train(config, remover=Forgetful(config.model))
-    again = dataclasses.replace(config, out=tmp_path / "again")
-    record = RunFolder.record
-
-    def killed(self: RunFolder, epoch: Any, state: Any) -> None:
-        if epoch.epoch == killed_after:
-            raise KeyboardInterrupt
-        record(self, epoch, state)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(RunFolder, "record", killed)
-        with pytest.raises(KeyboardInterrupt):
-            train(again, remover=Forgetful(config.model))
-    train(dataclasses.replace(again, resume=True), remover=Forgetful(config.model))
-    for name in ("best.safetensors", "last.safetensors"):
-        whole, resumed = (load_remover(run.out / name).state_dict() for run in (config, again))
-        assert all(torch.equal(whole[key], resumed[key]) for key in whole)
-    untimed = [
-        [{k: v for k, v in line.items() if "second" not in k} for line in metrics(run)] for run in (config, again)
-    ]
-    assert untimed[0] == untimed[1]
 
 
 def test_schedule_and_steps_are_those_given(config: TrainConfig) -> None:
@@ -128,12 +90,6 @@ def test_run_folder_is_not_taken_twice(config: TrainConfig, tmp_path: Path) -> N
     with pytest.raises(InputError, match=r"another configuration \(batch: 4 then, 2 now, lr: .*resume it with its own"):
         train(dataclasses.replace(config, resume=True, batch=2, lr=0.1))
     assert train(dataclasses.replace(config, resume=True)) == best
-    torch.save({"epoch": 0}, config.out / "state.pt")
-    with pytest.raises(InputError, match=r"state\.pt is no state of a training"):
-        train(dataclasses.replace(config, resume=True))
-    (config.out / "state.pt").write_bytes(b"damaged")
-    with pytest.raises(InputError, match=r"state\.pt is damaged"):
-        train(dataclasses.replace(config, resume=True))
 
 
 @pytest.mark.parametrize("name", ["best.safetensors", "metrics.jsonl"])
@@ -185,8 +141,8 @@ def test_nothing_to_train_on(config: TrainConfig) -> None:
 
 
 def test_loss_that_is_not_finite_ends_the_run(config: TrainConfig) -> None:
-    with pytest.raises(InputError, match="in epoch 0; begin a new run with a lower --lr"):
-        train(dataclasses.replace(config, lr=1e30))
+    with pytest.raises(InputError, match=r"gradients was .* 11 times in a row; begin a new run with a lower --lr"):
+        train(dataclasses.replace(config, lr=1e30, epoch_images=60))
 
 
 @pytest.mark.parametrize(
@@ -197,7 +153,7 @@ def test_loss_that_is_not_finite_ends_the_run(config: TrainConfig) -> None:
         ({"start_steps": 4}, "start_steps is 4 but steps is 3; start with as many or fewer"),
         ({"seed": -1}, "seed is -1; give a number from 0 to"),
         ({"lr": 0.0}, "lr is 0.0; give a number greater than 0"),
-        ({"patience": -1}, "neither may be negative"),
+        ({"patience": -1}, "patience is -1; it may not be negative"),
         ({"epochs": 0}, "epochs is 0; give 1 or more"),
     ],
 )

@@ -1,0 +1,269 @@
+"""The course of any training: through its epochs, stopped after any update, and taken up again where it was."""
+
+import math
+import random
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from torch import Tensor
+from torch.optim import Optimizer
+
+from msloss_sirr.data.damage import Damage
+from msloss_sirr.data.draws import DrawBatch, Draws, Rest, load
+from msloss_sirr.errors import InputError
+from msloss_sirr.training.config import RunConfig
+from msloss_sirr.training.duration import seconds_of
+from msloss_sirr.training.pace import Pace
+from msloss_sirr.training.progress import TrainingProgress
+from msloss_sirr.training.provenance import fingerprint, surroundings
+from msloss_sirr.training.run import Numbered, RunFolder
+from msloss_sirr.training.stopping import Requests, Stopped
+from msloss_sirr.training.tally import Tally
+
+_OWN = frozenset({"epoch", "batch", "pace", "tally", "random", "damaged"})
+
+
+class Lasting(Protocol):
+    """Something whose state outlives the process."""
+
+    def state_dict(self) -> Any:
+        """Return the state."""
+
+    def load_state_dict(self, state: Any, /) -> Any:
+        """Take a state up again."""
+
+
+class Ended(NamedTuple):
+    """An epoch that has ended."""
+
+    epoch: int
+    means: dict[str, list[float]]
+    """The means of what its batches came to, over all processes."""
+    left_out: int
+    """How many of its batches did not count."""
+    lr: float
+    seconds: float
+    images_per_second: float
+
+
+class Trainee(Protocol):
+    """What is trained."""
+
+    @property
+    def parts(self) -> Mapping[str, Lasting]:
+        """What its state is made of."""
+
+    @property
+    def optimizers(self) -> Iterable[Optimizer]:
+        """What moves it; their learning rates are set before every batch."""
+
+    def learn(self, draws: DrawBatch) -> Mapping[str, Tensor] | None:
+        """Learn from a batch on the device, and return what is to be known of it, or ``None`` if it does not count."""
+
+    def status(self) -> str:
+        """Return what to show of the last batch, in a few words."""
+
+    def conclude(self, ended: Ended) -> tuple[Numbered, str]:
+        """End an epoch: judge, keep checkpoints. Return what it came to, and that in a line."""
+
+
+class Course:
+    """The way of a training through its epochs.
+
+    The state that is saved after an update is all that the rest of the training depends on: on a processor, one that
+    was killed and resumed ends with the same weights, bit for bit, unless a budget of time ends it.
+
+    Args:
+        config: the training.
+        parts: names of the parts of what is trained.
+        shape: what is left of the learning rate at a fraction of the training.
+        warmup: updates over which it rises at first.
+        accumulate: batches to an update.
+
+    Raises:
+        InputError: if the run can neither begin nor be resumed.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        parts: Iterable[str],
+        shape: Callable[[float], float],
+        *,
+        warmup: int = 0,
+        accumulate: int = 1,
+    ) -> None:
+        self.config = config
+        self.folder = RunFolder(config.out, _OWN.union(parts), say)
+        self.folder.check(config)
+        self.damage = Damage(config.data.damaged, say)
+        self.accelerator = _accelerator(config, accumulate)
+        self.progress = TrainingProgress(enabled=self.main)
+        self._shape, self._warmup, self._accumulate = shape, warmup, accumulate
+        self._epoch = self._batch = 0
+        self._tally = Tally()
+        self._requests = Requests()
+        set_seed(config.seed)
+
+    @property
+    def main(self) -> bool:
+        """Whether this process is the one that writes."""
+        return bool(self.accelerator.is_main_process)
+
+    @property
+    def epoch_images(self) -> int:
+        """Images in an epoch over all processes: enough for whole updates."""
+        together = self.config.batch * self._accumulate * int(self.accelerator.num_processes)
+        return math.ceil(self.config.epoch_images / together) * together
+
+    def run(self, trainee: Trainee, draws: Draws, sources: Mapping[str, Iterable[Path]]) -> None:
+        """Train from the beginning, or from where the run was left, to the end.
+
+        Args:
+            trainee: what is trained, on the device.
+            draws: what it is trained on, as many as `epoch_images`.
+            sources: the files that the training is made from, by name.
+
+        Raises:
+            InputError: if data changed since the run was begun, its state is damaged, or too many files are.
+            Stopped: if Ctrl-C or SIGTERM came; the state has been saved.
+        """
+        rest = Rest(draws)
+        loader = self.accelerator.prepare(load(draws, self.config.batch, self.config.workers, rest))
+        updates = len(loader) // self._accumulate
+        total = self.config.epochs * updates if self.config.iterations is None else self.config.iterations
+        self._pace = Pace(total, self.config.seconds)
+        if self.main:
+            about = surroundings(self.accelerator.device, self.accelerator.num_processes)
+            self.folder.begin(self.config, about, {name: fingerprint(files) for name, files in sources.items()})
+        self.accelerator.wait_for_everyone()
+        if self.config.resume:
+            self._resume(trainee)
+        self._saved = time.perf_counter()
+        with self._requests.listening(), self.progress:
+            while self._agreed()[0] < 1 or self._batch:  # an epoch may have been left at its last batch
+                loader.set_epoch(self._epoch)
+                rest.first = self._batch * self.config.batch * self.accelerator.num_processes
+                self._run_epoch(trainee, loader)
+
+    def _run_epoch(self, trainee: Trainee, loader: Iterable[DrawBatch]) -> None:
+        before, start = self._tally.seconds, time.perf_counter()
+        for draws in loader:
+            fraction, asked = self._agreed()
+            if asked and self._batch % self._accumulate == 0:
+                self._save(trainee)
+                raise Stopped(f"stopped in epoch {self._epoch}; continue with --resume", asked)
+            if fraction >= 1 and self._batch:  # time has come to its end
+                break
+            for what in draws.damaged:
+                self.damage.meet(what)
+            self._tally.lr = self._set_lr(trainee, fraction)
+            values = trainee.learn(draws)
+            self._tally.add(values)
+            self._tally.images += len(draws.kind) * self.accelerator.num_processes
+            self._tally.seconds = before + time.perf_counter() - start
+            self._batch += 1
+            self.progress.batch(self._epoch, self._pace, trainee.status)
+            if self._batch % self._accumulate:
+                continue
+            self._pace.done += 1
+            if time.perf_counter() - self._saved > seconds_of(self.config.save_every):
+                self._save(trainee)
+            if self._pace.seconds is None and self._pace.fraction >= 1:
+                break
+        self._end_epoch(trainee)
+
+    def _end_epoch(self, trainee: Trainee) -> None:
+        tally, self._tally = self._tally, Tally()
+        means = tally.means(self.accelerator)
+        if not means:
+            raise InputError(f"the loss is not finite in epoch {self._epoch}; begin a new run with a lower --lr")
+        rate = tally.images / max(tally.seconds, 1e-9)
+        result, line = trainee.conclude(Ended(self._epoch, means, tally.left_out, tally.lr, tally.seconds, rate))
+        self._epoch, self._batch = self._epoch + 1, 0
+        if self.main:
+            self.folder.record(result)
+        self._save(trainee)
+        self.progress.note(line)
+
+    def _agreed(self) -> tuple[float, int]:
+        """Return how much of the training is done, and the signal that asks to stop, the same on all processes."""
+        fraction, asked = self._pace.fraction, self._requests.number
+        if self.accelerator.num_processes == 1:
+            return fraction, asked
+        mine = torch.tensor([fraction, float(asked)], device=self.accelerator.device)
+        everyone: Tensor = self.accelerator.gather(mine).view(-1, 2)
+        return float(everyone[:, 0].amax()), int(everyone[:, 1].amax())
+
+    def _set_lr(self, trainee: Trainee, fraction: float) -> float:
+        """Set the learning rate, and return it."""
+        rising = min(1.0, (self._pace.done + 1) / (self._warmup + 1))
+        lr = self.config.lr * rising * self._shape(fraction)
+        for optimizer in trainee.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+        return lr
+
+    def _save(self, trainee: Trainee) -> None:
+        self._saved = time.perf_counter()
+        if not self.main:
+            return
+        own = {
+            "epoch": self._epoch,
+            "batch": self._batch,
+            "pace": self._pace.state_dict(),
+            "tally": self._tally.state_dict(),
+            "random": _random_state(),
+            "damaged": self.damage.met,
+        }
+        self.folder.save({**own, **{name: part.state_dict() for name, part in trainee.parts.items()}})
+
+    def _resume(self, trainee: Trainee) -> None:
+        """Take up the state that was saved last, if any was."""
+        state = self.folder.load()
+        if state is None:
+            return
+        try:
+            for name, part in trainee.parts.items():
+                part.load_state_dict(state[name])
+            self._epoch, self._batch = int(state["epoch"]), int(state["batch"])
+            self._pace.load_state_dict(state["pace"])
+            self._tally.load_state_dict(state["tally"], self.accelerator.device)
+            self.damage.recall(state["damaged"])
+            _set_random_state(state["random"])
+        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise InputError(f"the state in {self.folder.path} does not fit this training: {first}") from error
+
+
+def say(line: str) -> None:
+    """Write a line to standard error."""
+    print(line, file=sys.stderr)  # noqa: T201
+
+
+def _accelerator(config: RunConfig, accumulate: int) -> Accelerator:
+    precision = "bf16" if config.precision == "bfloat16" else "no"
+    try:
+        return Accelerator(
+            cpu=config.device == "cpu", mixed_precision=precision, gradient_accumulation_steps=accumulate
+        )
+    except ValueError as error:  # accelerate keeps device and precision for the life of a process
+        raise InputError(f"another training in this process chose otherwise: {error}") from error
+
+
+def _random_state() -> dict[str, Any]:
+    return {"python": random.getstate(), "torch": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
+
+
+def _set_random_state(state: Mapping[str, Any]) -> None:
+    version, numbers, gauss = state["python"]
+    random.setstate((version, tuple(numbers), gauss))
+    torch.set_rng_state(state["torch"])
+    if len(state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(state["cuda"])

@@ -1,0 +1,64 @@
+"""How far a training has come, and the learning rate there."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+class Pace:
+    """How much of a training is done, by updates or by time.
+
+    Args:
+        updates: how many make the training.
+        seconds: how long it takes instead.
+        clock: seconds that pass.
+    """
+
+    def __init__(
+        self, updates: int, seconds: float | None = None, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self.updates = updates
+        self.seconds = seconds
+        self.done = 0
+        """Updates done."""
+        self._clock = clock
+        self._begun = clock()
+        self._before = 0.0
+
+    @property
+    def spent(self) -> float:
+        """Seconds that the training has taken, in all processes that it has run in one after another."""
+        return self._before + self._clock() - self._begun
+
+    @property
+    def fraction(self) -> float:
+        """How much of the training is done, from 0 to 1."""
+        part = self.done / self.updates if self.seconds is None else self.spent / self.seconds
+        return min(part, 1.0)
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that the rest will take, if that can be told."""
+        if self.seconds is not None:
+            return max(0.0, self.seconds - self.spent)
+        return self.spent * (self.updates - self.done) / self.done if self.done else None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what `load_state_dict` needs to continue from here."""
+        return {"done": self.done, "spent": self.spent}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from where ``state`` was taken, now."""
+        self.done = int(state["done"])
+        self._before, self._begun = float(state["spent"]), self._clock()
+
+
+def half_cosine(fraction: float) -> float:
+    """Return what is left of the learning rate: half a cosine, from 1 to 0."""
+    return 0.5 * (1 + math.cos(math.pi * fraction))
+
+
+def half_line(fraction: float) -> float:
+    """Return what is left of the learning rate: all over the first half, then along a line to 0."""
+    return min(1.0, 2 * (1 - fraction))

@@ -1,0 +1,280 @@
+"""A training that is stopped, killed, or finds its files damaged ends with the same numbers as one that is not."""
+
+import dataclasses
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.nn.functional import dropout
+
+from msloss_sirr import InputError, Layers, Remover, RemoverConfig, TrainConfig, load_remover, train
+from msloss_sirr.training.run import RunFolder
+from msloss_sirr.training.stopping import Requests, Stopped
+
+from .conftest import drawing, save, smooth
+
+UNTIMED = ("seconds", "images_per_second")
+
+
+class Forgetful(Remover):
+    """A remover whose training draws random numbers, from weights that are always the same."""
+
+    def __init__(self, config: RemoverConfig) -> None:
+        torch.manual_seed(1)
+        super().__init__(config)
+
+    def forward(self, ambient: torch.Tensor, depth: torch.Tensor | None = None) -> Layers:
+        layers = super().forward(ambient, depth)
+        return Layers(dropout(layers.transmission, 0.1, self.training), layers.reflection)
+
+
+@pytest.fixture
+def full(config: TrainConfig) -> TrainConfig:
+    """A training with all that has a state."""
+    return drawing(
+        dataclasses.replace(config, epochs=3, epoch_images=16, batch=2, accumulate=2, average=0.9, warmup=3, clip=1.0),
+        clean_share=0.3,
+    )
+
+
+def run(config: TrainConfig, *, resume: bool = False) -> None:
+    train(dataclasses.replace(config, resume=resume), remover=Forgetful(config.model))
+
+
+def outcome(config: TrainConfig) -> tuple[list[dict[str, Any]], list[torch.Tensor]]:
+    """Return what a run came to: its metrics without times, and the weights of its checkpoints."""
+    lines = [json.loads(line) for line in (config.out / "metrics.jsonl").read_text().splitlines()]
+    kept = [load_remover(config.out / f"{name}.safetensors") for name in ("best", "last")]
+    return (
+        [{key: value for key, value in line.items() if key not in UNTIMED} for line in lines],
+        [weight for network in kept for weight in network.state_dict().values()],
+    )
+
+
+def assert_same(one: TrainConfig, other: TrainConfig) -> None:
+    (lines, weights), (others, other_weights) = outcome(one), outcome(other)
+    assert len(lines) == len(others)
+    for line, other_line in zip(lines, others, strict=True):
+        assert line == other_line
+    assert all(torch.equal(a, b) for a, b in zip(weights, other_weights, strict=True))
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, looks: int) -> None:
+    """Have a signal come before so many batches."""
+    seen = 0
+
+    def number(_: Requests) -> int:
+        nonlocal seen
+        seen += 1
+        return int(signal.SIGTERM) if seen >= looks else 0
+
+    monkeypatch.setattr(Requests, "number", property(number, lambda *_: None), raising=False)
+
+
+def test_stopped_anywhere_it_resumes_to_the_same_bits(
+    full: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(full)
+    again = dataclasses.replace(full, out=tmp_path / "again")
+    for looks in (2, 4, 9, 5):  # some of them between the batches of one update, which is ended first
+        with monkeypatch.context() as patch:
+            stop_at(patch, looks)
+            with pytest.raises(Stopped, match=r"stopped in epoch .*; continue with --resume"):
+                run(again, resume=again.out.exists())
+    run(again, resume=True)
+    assert_same(full, again)
+
+
+def test_workers_resume_in_the_middle_of_an_epoch(
+    full: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(full)
+    again = dataclasses.replace(full, out=tmp_path / "again", workers=2)
+    with monkeypatch.context() as patch:
+        stop_at(patch, 14)
+        with pytest.raises(Stopped):
+            run(again)
+    run(again, resume=True)
+    assert_same(full, again)
+
+
+@pytest.mark.parametrize("killed_at", [1, 3])
+def test_an_epoch_that_was_validated_but_not_saved_is_run_again(
+    full: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int
+) -> None:
+    run(full)
+    again = dataclasses.replace(full, out=tmp_path / "again")
+    keep = RunFolder.save
+
+    def killed(self: RunFolder, state: Any) -> None:
+        if state["epoch"] == killed_at:
+            raise KeyboardInterrupt
+        keep(self, state)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(again)
+    run(again, resume=True)
+    assert_same(full, again)
+
+
+def damage(path: Path) -> None:
+    """Change one bit of a weight."""
+    weights = torch.load(path, weights_only=True)["remover"].values()
+    content = path.read_bytes()
+    at = content.index(bytes(max(weights, key=torch.Tensor.numel).untyped_storage()))
+    path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+
+
+def test_a_damaged_state_gives_way_to_the_one_before(
+    full: TrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(full)
+    again = dataclasses.replace(full, out=tmp_path / "again")
+    run(again)
+    damage(again.out / "state.pt")
+    run(again, resume=True)
+    told = f"{again.out / 'state.pt'} is damaged; going on from the state before it"
+    assert told in capsys.readouterr().err
+    assert_same(full, again)
+    (again.out / "state.pt").write_bytes(b"")
+    damage(again.out / "state.previous.pt")
+    with pytest.raises(InputError, match=r"state\.pt is damaged; .*previous\.pt is damaged; begin a new run"):
+        run(again, resume=True)
+    (again.out / "state.previous.pt").unlink()
+    torch.save({"epoch": 0}, again.out / "state.pt")
+    with pytest.raises(InputError, match=r"state\.pt is no state of a training"):
+        run(again, resume=True)
+
+
+def test_a_state_of_something_else_is_one_line(full: TrainConfig) -> None:
+    run(full)
+    state = torch.load(full.out / "state.pt", weights_only=True)
+    for name, other in (("optimizer", {}), ("random", {}), ("remover", {"x": torch.ones(1)}), ("pace", 3)):
+        torch.save({**state, name: other}, full.out / "state.pt")
+        with pytest.raises(InputError, match="does not fit this training"):
+            run(full, resume=True)
+
+
+def test_a_full_disk_leaves_the_state_before(
+    full: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(full)
+    again = dataclasses.replace(full, out=tmp_path / "again")
+    keep, saves = torch.save, 0
+
+    def full_disk(state: Any, path: Path) -> None:
+        nonlocal saves
+        saves += 1
+        keep(state, path)
+        if saves == 2:
+            path.write_bytes(path.read_bytes()[:1000])
+            raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", full_disk)
+        with pytest.raises(OSError, match="No space left"):
+            run(again)
+    assert not list(again.out.glob(".*"))
+    run(again, resume=True)
+    assert_same(full, again)
+
+
+def test_a_resume_with_others_is_refused_unless_asked_for(
+    config: TrainConfig, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = dataclasses.replace(config, epochs=1)
+    run(config)
+    longer = dataclasses.replace(config, epochs=2)
+    with pytest.raises(InputError, match=r"another configuration \(epochs: 1 then, 2 now\); .*or with --allow-changes"):
+        run(longer, resume=True)
+    longer = dataclasses.replace(longer, allow_changes=True)
+    run(longer, resume=True)
+    assert "epochs: 1 then, 2 now" in capsys.readouterr().err
+    assert json.loads((config.out / "config.json").read_text())["epochs"] == 2
+    (photos / "photo 0.png").unlink()
+    with pytest.raises(InputError, match=r"other data \(photos .*: 6 files \(.*\) then, 5 files"):
+        run(dataclasses.replace(longer, allow_changes=False), resume=True)
+    save(photos / "photo 0.png", smooth(77, 40, 56))
+    with pytest.raises(InputError, match=r"6 files \(.*\) then, 6 files"):
+        run(dataclasses.replace(longer, allow_changes=False), resume=True)
+    run(longer, resume=True)
+    history = json.loads((config.out / "provenance.json").read_text())
+    assert len(history) == 3
+    assert history[0]["packages"]["torch"] == torch.__version__.split("+")[0]
+    assert {name.split()[0] for name in history[0]["data"]} == {"pairs", "photos", "val"}
+
+
+def words(config: TrainConfig) -> list[str]:
+    """Return the command of a training."""
+    options = {
+        "--pairs": config.data.pairs[0],
+        "--photos": config.data.photos[0],
+        "--val": config.val,
+        "--out": config.out,
+        "--data.crop" if False else "--crop": 24,
+        "--epochs": 3,
+        "--epoch-images": 24,
+        "--lr": 3e-3,
+        "--average": 0.9,
+        "--patience": 0,
+        "--save-every": "0.001s",
+        "--device": "cpu",
+        "--model.architecture": "unet",
+        "--model.patch": 1,
+    }
+    told = [str(word) for option in options.items() for word in option]
+    return [sys.executable, "-m", "msloss_sirr", "train", *told, "--model.channels", "6", "8"]
+
+
+def started(config: TrainConfig, *more: str) -> subprocess.Popen[str]:
+    alone = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.Popen(
+        [*words(config), *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=alone
+    )
+
+
+def saved(config: TrainConfig) -> int:
+    """Return when the state was saved, or 0 if it never was."""
+    path = config.out / "state.pt"
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+def test_killed_at_random_moments_it_resumes_to_the_same_bits(config: TrainConfig, tmp_path: Path) -> None:
+    whole = started(config)
+    assert (whole.communicate(), whole.returncode)[1] == 0
+    again = dataclasses.replace(config, out=tmp_path / "again")
+    rng = random.Random(0)
+    for _ in range(4):
+        process = started(again, *(["--resume"] if (again.out / "config.json").exists() else []))
+        before = saved(again)
+        while process.poll() is None and saved(again) == before:
+            time.sleep(0.005)
+        time.sleep(rng.uniform(0, 0.3))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    process = started(again, "--resume")
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert_same(config, again)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_it_in_one_line(config: TrainConfig, number: signal.Signals, status: int) -> None:
+    process = started(dataclasses.replace(config), "--epochs", "1000")
+    while not (config.out / "state.pt").exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, errors = process.communicate()
+    assert process.returncode == status
+    assert errors.startswith("msloss-sirr: stopped in epoch ")
+    assert errors.count("\n") == 1
