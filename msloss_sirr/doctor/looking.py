@@ -83,7 +83,6 @@ def see(item: Item) -> Seen:
     """Look at an item; what is wrong with its files is in what is returned, never raised."""
     looks: dict[str, Look] = {}
     small: dict[str, Image.Image] = {}
-    step = 1
     for layer, path in item.files.items():
         form, turned = _form_of(path)
         try:
@@ -101,12 +100,16 @@ def see(item: Item) -> Seen:
         digest.update(array.data)
         image = Image.fromarray(array)
         looks[layer] = Look("", form, turned, (height, width), digest.hexdigest(), hash_of(image))
-        step = -(-max(height, width) // _LONGEST)
-        small[layer] = image.reduce(step)
+        small[layer] = image.reduce(_step((height, width)))
     pair = [looks.get(layer) for layer in ("ambient", "transmission")]
     if any(look is None or look.error for look in pair) or len({look.size for look in pair if look}) > 1:
         return Seen(looks, None)
+    step = _step(looks["ambient"].size)
     return Seen(looks, _match(_tensor(small["ambient"]), _tensor(small["transmission"]), step))
+
+
+def _step(size: tuple[int, int]) -> int:
+    return -(-max(size) // _LONGEST)
 
 
 def _match(ambient: Tensor, transmission: Tensor, step: int) -> Match:
