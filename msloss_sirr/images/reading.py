@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -135,9 +134,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             warnings.filterwarnings("ignore", "Corrupt EXIF data|Palette images with Transparency")
-            # Pillow maps plain TIFF files into memory, and then takes the sides of turned ones for each other
-            whole = BytesIO(path.read_bytes()) if path.suffix.lower() in (".tif", ".tiff") else None
-            with Image.open(whole or path) as image:
+            # given a path, Pillow maps plain TIFF files into memory, and takes the sides of turned ones for each other
+            with path.open("rb") as file, Image.open(file) as image:
                 yield image
     except InputError:
         raise
