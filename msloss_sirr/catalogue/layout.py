@@ -278,10 +278,14 @@ def _item_of_row(description: Description, folder: Path, row: Mapping[str, str |
     split = row.get("split") or ""
     if split and split not in _splits(description):
         raise InputError(_choices(description, split))
-    name = (row.get("name") or next(iter(files.values())).stem).replace("/", "-").replace("\\", "-")
-    if name.startswith("."):
-        raise InputError(f"the name {name} begins with a dot; give another")
-    return Item(name, row.get("subset") or "", split, files)
+    name, subset = (
+        word.replace("/", "-").replace("\\", "-")
+        for word in (row.get("name") or next(iter(files.values())).stem, row.get("subset") or "")
+    )
+    for what, word in (("name", name), ("subset", subset)):
+        if word.startswith("."):
+            raise InputError(f"the {what} {word} begins with a dot; give another")
+    return Item(name, subset, split, files)
 
 
 def _has(part: Part, name: str) -> bool:

@@ -328,6 +328,7 @@ def test_folders_that_link_back_and_forth_are_one_error(tmp_path: Path, monkeypa
     [
         ("ambient,transmission\n\n\nx.png,\n", "line 4: no transmission"),
         ("photo,ambient\na.png,b.png\n", "line 2: no transmission"),
+        ("photo,subset\na.png,.b\n", "line 2: the subset .b begins with a dot"),
         ("ambient,transmission\na\0.png,b.png\n", "line 2: a name holds a NUL|is no CSV file"),
     ],
 )
