@@ -21,6 +21,7 @@ often missed, and mirrored ones always.
 _SIDE = 32
 _KEPT = 16
 _FLAT = 2.0
+_AT_ONCE = 2**16
 
 
 def hash_of(image: Image.Image) -> bytes:
@@ -49,8 +50,9 @@ def alike(hashes: Sequence[bytes], *, chunk: int = 256) -> Iterator[tuple[int, i
     signs = torch.from_numpy(np.unpackbits(packed, axis=1)[:, :BITS].astype(np.float32)) * 2 - 1
     for start in range(0, len(known), chunk):
         differing = (BITS - signs[start : start + chunk] @ signs[start:].T) / 2
-        for some in (differing <= ALIKE).triu(1).nonzero().split(2**16):
-            for row, column in some.tolist():
+        found = (differing <= ALIKE).triu(1).nonzero()
+        for first in range(0, len(found), _AT_ONCE):
+            for row, column in found[first : first + _AT_ONCE].tolist():
                 yield known[start + row], known[start + column]
 
 
