@@ -215,9 +215,9 @@ class _Lister:
             images: dict[str, list[Path]] = {}
             start = self.root / folder
             for path, reason in walk(start, deep=deep):
-                if reason:
+                if reason and (deep or path == start or is_image_name(path)):
                     self.broken[path] = reason
-                elif is_image_name(path):
+                elif not reason and is_image_name(path):
                     name = path.relative_to(start).with_suffix("").as_posix()
                     images.setdefault(unicodedata.normalize("NFC", name), []).append(path)
             self._seen[folder, deep] = images
