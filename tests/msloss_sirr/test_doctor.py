@@ -564,6 +564,14 @@ def test_one_picture_twice_in_a_split_and_once_in_another(tmp_path: Path, pictur
     }
 
 
+def test_one_picture_twice_in_a_layer_and_once_in_another(tmp_path: Path) -> None:
+    add_layers(tmp_path, "1", ambient=scene(1), transmission=scene(9))
+    for i in (2, 3):
+        add_layers(tmp_path, str(i), ambient=scene(9), transmission=scene(i))
+    found = {(f.kind, f.files) for f in examine(list_set("pairs", tmp_path)).findings}
+    assert ("duplicate", ("ambient/2.png", "ambient/3.png")) in found
+
+
 def test_what_cannot_be_read_is_of_no_form(tmp_path: Path) -> None:
     add_layers(tmp_path, "1", ambient=scene(1), transmission=scene(1))
     edit(tmp_path / "transmission" / "1.png", lambda image: image.convert("L"))
