@@ -215,9 +215,9 @@ class _Lister:
             images: dict[str, list[Path]] = {}
             start = self.root / folder
             for path, reason in walk(start, deep=deep):
-                if reason:
+                if reason and (deep or path == start or is_image_name(path)):
                     self.broken[path] = reason
-                elif is_image_name(path):
+                elif not reason and is_image_name(path):
                     name = path.relative_to(start).with_suffix("").as_posix()
                     images.setdefault(unicodedata.normalize("NFC", name), []).append(path)
             self._seen[folder, deep] = images
@@ -278,10 +278,14 @@ def _item_of_row(description: Description, folder: Path, row: Mapping[str, str |
     split = row.get("split") or ""
     if split and split not in _splits(description):
         raise InputError(_choices(description, split))
-    name = (row.get("name") or next(iter(files.values())).stem).replace("/", "-").replace("\\", "-")
-    if name.startswith("."):
-        raise InputError(f"the name {name} begins with a dot; give another")
-    return Item(name, row.get("subset") or "", split, files)
+    name, subset = (
+        word.replace("/", "-").replace("\\", "-")
+        for word in (row.get("name") or next(iter(files.values())).stem, row.get("subset") or "")
+    )
+    for what, word in (("name", name), ("subset", subset)):
+        if word.startswith("."):
+            raise InputError(f"the {what} {word} begins with a dot; give another")
+    return Item(name, subset, split, files)
 
 
 def _has(part: Part, name: str) -> bool:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from msloss_sirr.errors import InputError
@@ -112,6 +112,9 @@ def _record(told: Mapping[str, Any]) -> Record:
         raise TypeError("an item has no files by layer")
     if not all(isinstance(word, str) for word in (record.name, *record.files.values(), *record.digests.values())):
         raise TypeError("an item's files are no text")
+    for path in map(PurePosixPath, record.files.values()):
+        if path.is_absolute() or ".." in path.parts or "\0" in str(path):
+            raise ValueError("an item's files are elsewhere")
     return record
 
 

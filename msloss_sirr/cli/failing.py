@@ -21,17 +21,37 @@ def one_line_errors(program: str) -> Iterator[None]:
         if isinstance(stream, TextIOWrapper):  # a terminal without the letters of a name is shown their numbers
             stream.reconfigure(errors="backslashreplace")
     try:
-        yield
+        try:
+            yield
+        except SystemExit:
+            _written()
+            raise
+        _written()
     except BrokenPipeError:  # whoever read our output has stopped: nothing more to say to them
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up()
         sys.exit(1)
     except (InputError, OSError) as error:
         print(f"{program}: {_one_line(error)}", file=sys.stderr)  # noqa: T201
+        _give_up()
         sys.exit(2)
     except KeyboardInterrupt as stop:  # shells expect 128 and the number of the signal
         if str(stop):
             print(f"{program}: {_one_line(stop)}", file=sys.stderr)  # noqa: T201
         sys.exit(128 + getattr(stop, "number", signal.SIGINT))
+
+
+def _written() -> None:
+    """Have written what was printed, now that an error can still be told of."""
+    if sys.stdout is not None:  # as where a program is run without any
+        sys.stdout.flush()
+
+
+def _give_up() -> None:
+    """Drop what was printed and cannot be written, so that Python does not try again at its end."""
+    try:
+        _written()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _one_line(error: BaseException) -> str:

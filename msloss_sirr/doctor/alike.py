@@ -21,6 +21,7 @@ often missed, and mirrored ones always.
 _SIDE = 32
 _KEPT = 16
 _FLAT = 2.0
+_AT_ONCE = 2**16
 
 
 def hash_of(image: Image.Image) -> bytes:
@@ -40,7 +41,7 @@ def hash_of(image: Image.Image) -> bytes:
     return np.packbits((low > low.median()).numpy()).tobytes()
 
 
-def alike(hashes: Sequence[bytes], *, chunk: int = 1024) -> Iterator[tuple[int, int]]:
+def alike(hashes: Sequence[bytes], *, chunk: int = 256) -> Iterator[tuple[int, int]]:
     """Yield the numbers of any two images that look alike, the lower first; empty hashes are like none."""
     known = [number for number, each in enumerate(hashes) if each]
     if not known:
@@ -48,10 +49,11 @@ def alike(hashes: Sequence[bytes], *, chunk: int = 1024) -> Iterator[tuple[int, 
     packed = np.frombuffer(b"".join(hashes[number] for number in known), dtype=np.uint8).reshape(len(known), -1)
     signs = torch.from_numpy(np.unpackbits(packed, axis=1)[:, :BITS].astype(np.float32)) * 2 - 1
     for start in range(0, len(known), chunk):
-        differing = (BITS - signs[start : start + chunk] @ signs.T) / 2
-        for row, column in (differing <= ALIKE).nonzero().tolist():
-            if start + row < column:
-                yield known[start + row], known[column]
+        differing = (BITS - signs[start : start + chunk] @ signs[start:].T) / 2
+        found = (differing <= ALIKE).triu(1).nonzero()
+        for first in range(0, len(found), _AT_ONCE):
+            for row, column in found[first : first + _AT_ONCE].tolist():
+                yield known[start + row], known[start + column]
 
 
 @lru_cache(maxsize=1)

@@ -178,7 +178,8 @@ def _of_forms(listing: Listing, pairs: Sequence[tuple[Item, Seen]]) -> Iterator[
     """Which images are not RGB of 8 bits: a warning where the images of one item differ, else a note for all."""
     alike: dict[str, list[str]] = defaultdict(list)
     for item, sight in pairs:
-        forms = {layer: look.form for layer, look in sight.looks.items() if layer != "depth"}
+        seen = {layer: look for layer, look in sight.looks.items() if layer != "depth"}
+        forms = {layer: look.form for layer, look in seen.items() if look.form or not look.error}
         names = {layer: _names(listing.root, (item.files[layer],))[0] for layer in forms}
         if len(set(forms.values())) > 1:
             listed = ", ".join(f"{names[layer]} is {form or 'RGB of 8 bits'}" for layer, form in forms.items())
@@ -203,11 +204,16 @@ def _of_manifest(root: Path) -> Iterator[Finding]:
         return
     for record in records:
         for layer, name in record.files.items():
-            path = root / name
-            if not path.is_file():
+            try:
+                now = digest(root / name)
+            except FileNotFoundError:
                 yield Finding("error", "changed", (name,), f"{name} is in the manifest, and not here")
-            elif digest(path) != record.digests.get(layer):
-                yield Finding("warning", "changed", (name,), f"{name} is not what the manifest says that was written")
+            except OSError as error:
+                yield Finding("error", "changed", (name,), f"{name} is in the manifest, and cannot be read: {error}")
+            else:
+                if now != record.digests.get(layer):
+                    sentence = f"{name} is not what the manifest says that was written"
+                    yield Finding("warning", "changed", (name,), sentence)
 
 
 def _made_from_several_shots(root: Path) -> bool:

@@ -83,30 +83,36 @@ def see(item: Item) -> Seen:
     """Look at an item; what is wrong with its files is in what is returned, never raised."""
     looks: dict[str, Look] = {}
     small: dict[str, Image.Image] = {}
-    step = 1
     for layer, path in item.files.items():
         form, turned = _form_of(path)
         try:
             if layer == "depth":
                 height, width = read_depth(path).shape[1:]
                 looks[layer] = Look("", "", turned, (height, width), "", b"")
-                continue
-            pixels = read_pixels(path)
+            else:
+                looks[layer], small[layer] = _look(path, form, turned=turned)
         except InputError as error:
             looks[layer] = Look(_without_path(str(error), path), form, turned, (0, 0), "", b"")
-            continue
-        height, width = pixels.shape[1:]
-        array = pixels.permute(1, 2, 0).contiguous().numpy()
-        digest = hashlib.sha256(f"{height}x{width}".encode())
-        digest.update(array.data)
-        image = Image.fromarray(array)
-        looks[layer] = Look("", form, turned, (height, width), digest.hexdigest(), hash_of(image))
-        step = -(-max(height, width) // _LONGEST)
-        small[layer] = image.reduce(step)
     pair = [looks.get(layer) for layer in ("ambient", "transmission")]
     if any(look is None or look.error for look in pair) or len({look.size for look in pair if look}) > 1:
         return Seen(looks, None)
+    step = _step(looks["ambient"].size)
     return Seen(looks, _match(_tensor(small["ambient"]), _tensor(small["transmission"]), step))
+
+
+def _look(path: Path, form: str, *, turned: bool) -> tuple[Look, Image.Image]:
+    """Return a look at an image, and the image reduced; nothing else of it stays in memory."""
+    array = read_pixels(path).permute(1, 2, 0).contiguous().numpy()
+    height, width, _ = array.shape
+    digest = hashlib.sha256(f"{height}x{width}".encode())
+    digest.update(array.data)
+    image = Image.fromarray(array)
+    look = Look("", form, turned, (height, width), digest.hexdigest(), hash_of(image))
+    return look, image.reduce(_step((height, width)))
+
+
+def _step(size: tuple[int, int]) -> int:
+    return -(-max(size) // _LONGEST)
 
 
 def _match(ambient: Tensor, transmission: Tensor, step: int) -> Match:

@@ -46,19 +46,19 @@ def find_twins(
     images = _images(items, sights, root)
     images += _images(others, other_sights, None, first=len(items))
     same = list(_equal(images))
-    near = list(alike([image.print for image in images]))
-    yield from _across(images, same, near, own=len(items))
-    yield from _within(images, same, near, own=len(items), several_shots=several_shots)
+    prints = [image.print for image in images]  # compared twice: of many images all alike, the list would be too long
+    yield from _across(images, same, alike(prints))
+    yield from _within(images, same, alike(prints), own=len(items), several_shots=several_shots)
 
 
 def _across(
-    images: Sequence[_Image], same: Sequence[tuple[int, int]], near: Sequence[tuple[int, int]], *, own: int
+    images: Sequence[_Image], same: Iterable[tuple[int, int]], near: Iterable[tuple[int, int]]
 ) -> Iterator[Finding]:
     """Find images of one split that are in another, in whatever layer."""
 
-    def apart(links: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    def apart(links: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
         for one, two in links:
-            if images[one].place != images[two].place and min(images[one].item, images[two].item) < own:
+            if images[one].place != images[two].place:
                 yield one, two
 
     for group in _groups(apart(same), apart(near)):
@@ -74,14 +74,14 @@ def _across(
 def _within(
     images: Sequence[_Image],
     same: Sequence[tuple[int, int]],
-    near: Sequence[tuple[int, int]],
+    near: Iterable[tuple[int, int]],
     *,
     own: int,
     several_shots: bool,
 ) -> Iterator[Finding]:
     """Find twins among the images of one split and one layer."""
 
-    def beside(links: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    def beside(links: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
         for one, two in links:
             first, second = images[one], images[two]
             if (first.place, first.layer) == (second.place, second.layer) and max(first.item, second.item) < own:
@@ -122,11 +122,14 @@ def _images(items: Sequence[Item], sights: Sequence[Seen], root: Path | None, fi
 
 
 def _equal(images: Sequence[_Image]) -> Iterator[tuple[int, int]]:
-    by_digest: dict[str, int] = {}
+    """Yield the numbers of equal images: of each, with the first of every place and layer."""
+    firsts: dict[str, dict[tuple[str, str], int]] = defaultdict(dict)
     for number, image in enumerate(images):
-        if image.digest in by_digest:
-            yield by_digest[image.digest], number
-        by_digest.setdefault(image.digest, number)
+        firsts[image.digest].setdefault((image.place, image.layer), number)
+    for number, image in enumerate(images):
+        for first in firsts[image.digest].values():
+            if first != number:
+                yield first, number
 
 
 def _groups(*links: Iterable[tuple[int, int]]) -> list[list[int]]:

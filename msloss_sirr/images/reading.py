@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -58,11 +57,12 @@ def read_photo(path: Path, *, scaled: bool = False) -> Photo:
         if deep and not scaled:
             raise InputError(f"{path} has more than 8 bits a channel; convert it to 8")
         shallow = image if image.mode in _EIGHT_BIT else _in_eight_bits(path, image)
-        upright = ImageOps.exif_transpose(shallow)
+        ImageOps.exif_transpose(shallow, in_place=True)
+        rgb = shallow if shallow.mode == "RGB" else shallow.convert("RGB")  # either would make a copy
         profile = image.info.get("icc_profile")
         return Photo(
-            pixels=torch.from_numpy(np.array(upright.convert("RGB"))).permute(2, 0, 1).contiguous(),
-            exif=_exif_of(upright),
+            pixels=torch.from_numpy(np.array(rgb)).permute(2, 0, 1).contiguous(),
+            exif=_exif_of(shallow),
             icc_profile=profile if profile and profile[16:20] == b"RGB " else None,  # the pixels are RGB now
         )
 
@@ -135,9 +135,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             warnings.filterwarnings("ignore", "Corrupt EXIF data|Palette images with Transparency")
-            # Pillow maps plain TIFF files into memory, and then takes the sides of turned ones for each other
-            whole = BytesIO(path.read_bytes()) if path.suffix.lower() in (".tif", ".tiff") else None
-            with Image.open(whole or path) as image:
+            # given a path, Pillow maps plain TIFF files into memory, and takes the sides of turned ones for each other
+            with path.open("rb") as file, Image.open(file) as image:
                 yield image
     except InputError:
         raise

@@ -73,10 +73,7 @@ def generate(config: RefganGenerateConfig) -> int:
         files = {part: f"{part}/{_name(number)}.png" for part in _PARTS}
         before = manifest.records.get(_name(number))
         for part, pixels in (("ambient", made.ambient), ("transmission", made.transmission)):
-            there = config.out / files[part]
-            if before is not None:
-                there.unlink(missing_ok=True)  # ours, and damaged since
-            place(there, pixels, "")
+            place(config.out / files[part], pixels, before.digests.get(part, "") if before else "")
         digests = {part: digest(config.out / path) for part, path in files.items()}
         manifest.add(Record(_name(number), files, digests, made.origin))
     manifest.finish()
@@ -100,6 +97,7 @@ class Maker:
         self.photos = photos
         self.references = references
         self.config = config
+        self.names = _names(photos), _names(references.ambient) if references else []
         self.device = next(generator.parameters()).device
         self.reflections = Reflections(references) if references else ()
         for module in generator.modules():
@@ -150,7 +148,7 @@ class Maker:
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(seed)
             ambient = self.generator(transmission, style)[0]
-        origin = {"photo": _names(self.photos)[which], "window": window._asdict(), "seed": seed, **told}
+        origin = {"photo": self.names[0][which], "window": window._asdict(), "seed": seed, **told}
         return Made(to_bytes(ambient).cpu(), pixels, origin)
 
     def _style(self, rng: random.Random, seed: int, like: Tensor) -> tuple[Tensor | None, dict[str, Any]]:
@@ -166,7 +164,7 @@ class Maker:
             if reflection is not None:
                 window = Window.drawn(rng, reflection, shape)
                 style = degraded(to_float(window.cut(reflection, shape))[None].to(self.device), [seed])
-                told = {"reference": _names(self.references.ambient)[which], "reference_window": window._asdict()}
+                told = {"reference": self.names[1][which], "reference_window": window._asdict()}
                 return style, told
         raise InputError("hardly any of the references shows one scene twice; give other pairs")
 
@@ -240,9 +238,9 @@ def _names(images: ImageSequence) -> list[str]:
     """Return what images are called: their paths below what they have in common."""
     if not isinstance(images, Images):
         return [str(number) for number in range(len(images))]
-    paths = [str(path) for path in images.paths]
+    paths = [os.path.abspath(path) for path in images.paths]  # noqa: PTH100 - links are not followed
     common = os.path.commonpath([os.path.dirname(path) for path in paths])  # noqa: PTH120
-    return [Path(os.path.relpath(path, common or ".")).as_posix() for path in paths]
+    return [Path(os.path.relpath(path, common)).as_posix() for path in paths]
 
 
 def _folder(images: ImageSequence) -> dict[str, Any]:

@@ -212,6 +212,13 @@ def test_links_are_followed_unless_they_lead_in_circles(tmp_path: Path) -> None:
     assert [e.path.name for e in walk(linked, deep=False) if not e.broken] == ["link.png"]
 
 
+def test_links_that_could_be_no_image_are_nobodys_business(tmp_path: Path) -> None:
+    for layer in ("ambient", "transmission"):
+        save(tmp_path / layer / "1.png", smooth(1))
+        (tmp_path / layer / "notes").symlink_to(tmp_path / "gone")
+    assert [item.name for item in open_set("pairs", tmp_path)] == ["1"]
+
+
 def test_layer_folders_may_be_links_within(tmp_path: Path) -> None:
     touch(tmp_path / "clean" / "1.png")
     touch(tmp_path / "ambient" / "1.png")
@@ -328,6 +335,7 @@ def test_folders_that_link_back_and_forth_are_one_error(tmp_path: Path, monkeypa
     [
         ("ambient,transmission\n\n\nx.png,\n", "line 4: no transmission"),
         ("photo,ambient\na.png,b.png\n", "line 2: no transmission"),
+        ("photo,subset\na.png,.b\n", "line 2: the subset .b begins with a dot"),
         ("ambient,transmission\na\0.png,b.png\n", "line 2: a name holds a NUL|is no CSV file"),
     ],
 )

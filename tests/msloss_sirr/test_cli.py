@@ -1,5 +1,6 @@
 """The command line: it does the job, and what the user got wrong is one line and a non-zero exit status."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from PIL import Image
 
 from msloss_sirr import Remover, RemoverConfig, remove, save_remover
 from msloss_sirr.cli import main
+from msloss_sirr.cli.failing import one_line_errors
 
 from .conftest import pixels_of, save, smooth
 
@@ -191,3 +193,34 @@ def test_one_step_needs_nothing_else(pairs: Path, tmp_path: Path) -> None:
     words += ["--epochs", 1, "--epoch-images", 4, "--device", "cpu", "--model.channels", 4, 6]
     main([str(word) for word in words])
     assert (tmp_path / "run" / "best.safetensors").exists()
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [["data", "list"], ["--help"]], ids=["list", "help"])
+def test_nothing_is_said_to_a_reader_that_has_left(words: list[str], unbuffered: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    command = [sys.executable, "-m", "msloss_sirr", *words]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, env=environment, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_cannot_be_written_is_one_line(unbuffered: str) -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "msloss_sirr", "data", "list"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "No space left" in done.stderr
+
+
+def test_an_interrupted_command_ends_without_a_word(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped, one_line_errors("program"):
+        raise KeyboardInterrupt
+    assert stopped.value.code == 130
+    assert capsys.readouterr().err == ""

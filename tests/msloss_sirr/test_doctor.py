@@ -128,6 +128,16 @@ def add_alpha(tree: Path) -> None:
     edit(pair(tree)[0], lambda image: image.convert("RGBA"))
 
 
+def make_one_colour_transparent(tree: Path) -> None:
+    with Image.open(pair(tree)[0]) as image:
+        image.save(pair(tree)[0], transparency=(1, 2, 3))
+
+
+def dim_a_little(tree: Path) -> None:
+    copy_over(tree)
+    edit(pair(tree)[0], lambda image: image.point(lambda value: value + (value % 2)))
+
+
 def make_grey(tree: Path) -> None:
     edit(pair(tree)[1], lambda image: image.convert("L"))
 
@@ -198,6 +208,7 @@ def write_deep(path: Path, values: np.ndarray) -> None:
         (empty, "error", "unreadable"),
         (write_text, "error", "unreadable"),
         (copy_over, "error", "identical"),
+        (dim_a_little, "warning", "identical"),
         (name_twice, "error", "name"),
         (repeat, "warning", "duplicate"),
         (shift, "warning", "misaligned"),
@@ -205,6 +216,7 @@ def write_deep(path: Path, values: np.ndarray) -> None:
         (exchange, "warning", "swapped"),
         (deepen, "warning", "channels"),
         (add_alpha, "warning", "channels"),
+        (make_one_colour_transparent, "warning", "channels"),
         (make_grey, "warning", "channels"),
         (use_palette, "warning", "channels"),
         (use_cmyk, "warning", "channels"),
@@ -454,3 +466,118 @@ def test_names_that_cannot_be_printed_make_no_lines(tmp_path: Path, capsys: pyte
     assert "\nerror: forged" not in told
     assert "\x1b" not in told
     assert r"a\nerror: forged\x1b[31m.png" in told
+
+
+def add_layers(root: Path, name: str, **layers: Tensor) -> None:
+    for layer, image in layers.items():
+        save(root / layer / f"{name}.png", image.clamp(0, 1))
+
+
+def test_shifts_of_large_pairs_are_told_in_their_own_pixels(tmp_path: Path) -> None:
+    """Sides of 2100 are reduced by 3: shifts are found from 3 pixels on, whatever the size of the reflection."""
+    scenes = F.interpolate(scene(1)[None], (300, 2100), mode="nearest")[0] * 0.6
+    for name, right in (("far", 12), ("near", 2)):
+        add_layers(tmp_path, name, ambient=scenes.roll(right, 2) + 0.2, transmission=scenes)
+    for reflection in (scene(2), scene(2)[:, :, :9]):
+        save(tmp_path / "reflection" / "far.png", reflection)
+        (finding,) = (f for f in examine(list_set("pairs", tmp_path)).findings if f.kind == "misaligned")
+        assert finding.files == ("ambient/far.png", "transmission/far.png")
+        assert "is +12.0 pixels to the right and " in finding.sentence
+
+
+def test_pictures_of_nothing_are_not_called_misaligned(tmp_path: Path) -> None:
+    noise = torch.rand(3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(1)) / 255
+    add_layers(tmp_path, "night", ambient=scene(1) * 0.5, transmission=noise)
+    assert not serious(examine(list_set("pairs", tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("factor", "added", "called"),
+    [(0.5, 0.2, False), (1.5, -0.2, False), (0.7, 0.0, True)],
+    ids=["dull", "hard", "dim"],
+)
+def test_swapped_is_what_is_darker_in_the_mean_and_in_the_shadows(
+    tmp_path: Path, factor: float, added: float, called: bool
+) -> None:
+    transmission = scene(1) - scene(1).min()
+    transmission = 0.05 + 0.9 * transmission / transmission.max()
+    add_layers(tmp_path, "1", ambient=factor * transmission + added, transmission=transmission)
+    assert ("swapped" in {finding.kind for finding in examine(list_set("pairs", tmp_path)).findings}) == called
+
+
+def test_layers_that_only_some_items_have_are_named(tmp_path: Path) -> None:
+    for i in range(3):
+        add_layers(tmp_path, str(i), ambient=scene(i) * 0.5 + 0.2, transmission=scene(i) * 0.5)
+        if i != 1:
+            save(tmp_path / "reflection" / f"{i}.png", torch.zeros(3, HEIGHT, WIDTH))
+    (finding,) = examine(list_set("pairs", tmp_path)).findings  # equal reflections are no finding
+    assert (finding.severity, finding.kind) == ("warning", "unpaired")
+    assert finding.sentence == "ambient/1.png has no reflection, which 2 others have"
+
+
+@pytest.mark.parametrize(("source", "severity"), [("sir2", "note"), ("nature", "warning"), (7, "warning")])
+def test_prepared_copies_of_sets_with_several_shots_have_them(tmp_path: Path, source: object, severity: str) -> None:
+    Manifest(tmp_path, {"set": source})
+    for i in range(2):
+        add_layers(tmp_path, str(i), ambient=scene(1) * (0.5 + 0.05 * i) + 0.2, transmission=scene(1 + i) * 0.5)
+    found = {(f.severity, f.kind) for f in examine(list_set("pairs", tmp_path)).findings if f.kind != "misaligned"}
+    assert found == {(severity, "near-duplicate")}
+
+
+def test_pairs_that_are_turned_alike_are_no_finding(tree: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for path in pair(tree):
+        with Image.open(path) as image:
+            image.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
+    assert not serious(examine(list_set("sir2", tree)))
+
+
+def test_manifests_that_cannot_be_followed_are_reported(tmp_path: Path) -> None:
+    add_layers(tmp_path, "1", ambient=scene(1) * 0.5 + 0.2, transmission=scene(1) * 0.5)
+    long = f"ambient/{'x' * 300}.png"
+    Manifest(tmp_path, {}).add(Record("x", {"ambient": long}, {"ambient": ""}, {}))
+    (finding,) = examine(list_set("pairs", tmp_path)).findings
+    assert (finding.severity, finding.kind, finding.files) == ("error", "changed", (long,))
+    (tmp_path / "manifest.jsonl").write_text("{")
+    (finding,) = examine(list_set("pairs", tmp_path)).findings
+    assert (finding.severity, finding.kind, finding.files) == ("warning", "changed", ("manifest.jsonl",))
+
+
+def test_what_other_sets_have_twice_is_their_own_affair(tmp_path: Path) -> None:
+    for folder, names in (("own", "ab"), ("other", "cde")):
+        for number, name in enumerate(names):
+            save(tmp_path / folder / f"{name}.png", scene(10 * len(names) + min(number, 1)))
+    others = open_set("photos", tmp_path / "other")
+    assert not examine(list_set("photos", tmp_path / "own"), against=others).findings
+
+
+@pytest.mark.parametrize("picture", [scene(1), torch.full((3, 20, 20), 0.3)], ids=["scene", "flat"])
+def test_one_picture_twice_in_a_split_and_once_in_another(tmp_path: Path, picture: Tensor) -> None:
+    for name in ("train/a", "test/b", "test/c"):
+        save(tmp_path / f"{name}.png", picture)
+    save(tmp_path / "test" / "d.png", scene(4))
+    found = {(f.kind, f.files) for f in examine(list_set("photos", tmp_path)).findings}
+    assert found == {
+        ("leak", ("train/a.png", "test/b.png", "test/c.png")),
+        ("duplicate", ("test/b.png", "test/c.png")),
+    }
+
+
+def test_one_picture_twice_in_a_layer_and_once_in_another(tmp_path: Path) -> None:
+    add_layers(tmp_path, "1", ambient=scene(1), transmission=scene(9))
+    for i in (2, 3):
+        add_layers(tmp_path, str(i), ambient=scene(9), transmission=scene(i))
+    found = {(f.kind, f.files) for f in examine(list_set("pairs", tmp_path)).findings}
+    assert ("duplicate", ("ambient/2.png", "ambient/3.png")) in found
+
+
+def test_what_cannot_be_read_is_of_no_form(tmp_path: Path) -> None:
+    add_layers(tmp_path, "1", ambient=scene(1), transmission=scene(1))
+    edit(tmp_path / "transmission" / "1.png", lambda image: image.convert("L"))
+    (tmp_path / "ambient" / "1.png").write_bytes(b"")
+    found = examine(list_set("pairs", tmp_path)).findings
+    assert [(f.severity, f.kind, f.files[0]) for f in found] == [
+        ("error", "unreadable", "ambient/1.png"),
+        ("note", "channels", "transmission/1.png"),
+    ]

@@ -46,14 +46,15 @@ def test_orientation_is_applied_once(tmp_path: Path, orientation: int) -> None:
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 @pytest.mark.parametrize("compression", [None, "tiff_deflate"])
-def test_grey_tiff_files_are_turned(tmp_path: Path, kind: type, compression: str | None) -> None:
+@pytest.mark.parametrize("name", ["a.tif", "a.png"])
+def test_grey_tiff_files_are_turned(tmp_path: Path, kind: type, compression: str | None, name: str) -> None:
     grey = np.arange(60, dtype=kind).reshape(6, 10) * (1 if kind is np.uint8 else 257)
     exif = Image.Exif()
     exif[0x0112] = 6
-    Image.fromarray(grey).save(tmp_path / "a.tif", exif=exif, compression=compression)
+    Image.fromarray(grey).save(tmp_path / name, "TIFF", exif=exif, compression=compression)
     expected = np.rot90(np.arange(60).reshape(6, 10), -1)
-    assert np.array_equal(read_pixels(tmp_path / "a.tif")[0].numpy(), expected)
-    assert read_size(tmp_path / "a.tif") == (10, 6)
+    assert np.array_equal(read_pixels(tmp_path / name)[0].numpy(), expected)
+    assert read_size(tmp_path / name) == (10, 6)
 
 
 def test_white_may_be_zero(tmp_path: Path) -> None:

@@ -80,3 +80,10 @@ def test_manifests_that_are_no_manifests_are_one_error(tmp_path: Path, lines: st
     (tmp_path / NAME).write_text(lines + "\n")
     with pytest.raises(InputError, match="is damaged"):
         read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("path", ["../a.png", "/a.png", "b/../../a.png", "a\0.png"])
+def test_files_of_items_are_in_the_folder(tmp_path: Path, path: str) -> None:
+    Manifest(tmp_path, {}).add(Record("a", {"ambient": path}, {"ambient": ""}, {}))
+    with pytest.raises(InputError, match="is damaged"):
+        read_manifest(tmp_path)

@@ -280,6 +280,71 @@ def test_links_in_the_folder_written_to_lead_nowhere(pairs: Path, out: Path, tmp
     assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["0.png"]
 
 
+def test_links_that_lead_nowhere_are_not_replaced(pairs: Path, out: Path, tmp_path: Path) -> None:
+    prepare(config(pairs, out))
+    (out / "ambient" / "0.png").unlink()
+    (out / "ambient" / "0.png").symlink_to(tmp_path / "gone.png")
+    assert "is there already" in prepare(config(pairs, out)).left_out[0]
+    assert (out / "ambient" / "0.png").is_symlink()
+    assert not (tmp_path / "gone.png").exists()
+
+
+def test_a_list_of_what_was_prepared_is_not_prepared_over_it(pairs: Path, out: Path, tmp_path: Path) -> None:
+    table = tmp_path / "list.csv"
+    table.write_text(f"ambient,transmission\n{pairs}/ambient/0.png,{pairs}/transmission/0.png\n")
+    prepare(config(table, out, name="csv"))
+    before = state_of(out)
+    table.write_text(f"ambient,transmission\n{out}/ambient/0.png,{out}/transmission/0.png\n")
+    with pytest.raises(InputError, match="is where the set itself is; give --out another folder"):
+        prepare(config(table, out, name="csv"))
+    assert state_of(out) == before
+
+
+def test_what_a_list_names_and_is_not_there_is_left_out(pairs: Path, out: Path) -> None:
+    rows = "".join(f"ambient/{name}.png,transmission/{name}.png\n" for name in ("0", "none", "1"))
+    (pairs / "list.csv").write_text(f"ambient,transmission\n{rows}")
+    prepared = prepare(config(pairs / "list.csv", out, name="csv"))
+    assert prepared.made == 2
+    (line,) = prepared.left_out
+    assert line.startswith("none: ")
+    assert "No such file" in line
+
+
+def test_files_of_one_name_are_named(pairs: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(pairs / "ambient" / "0.bmp", smooth(1))
+    with pytest.raises(SystemExit) as stopped:
+        main(["data", "prepare", "pairs", str(pairs), "-o", str(out), "-j", "1"])
+    assert stopped.value.code == 1
+    first, second = (pairs / "ambient" / f"0.{suffix}" for suffix in ("bmp", "png"))
+    assert f"left out: {second} has the name of {first}\n" in capsys.readouterr().out
+
+
+def test_items_of_a_list_that_would_be_called_alike_are_refused(pairs: Path, out: Path) -> None:
+    rows = (f"ambient/{i}.png,transmission/{i}.png,{subset},{name}" for i, (subset, name) in enumerate(NAMED_ALIKE))
+    (pairs / "list.csv").write_text("ambient,transmission,subset,name\n" + "\n".join(rows))
+    with pytest.raises(InputError, match="two items would be called a-b-c; prepare one subset at a time"):
+        prepare(config(pairs / "list.csv", out, name="csv"))
+    assert not out.exists()
+
+
+NAMED_ALIKE = (("a", "b-c"), ("a-b", "c"))
+
+
+def test_subsets_of_a_list_make_no_folders(pairs: Path, out: Path) -> None:
+    rows = (f"ambient/{i}.png,transmission/{i}.png,{subset},1" for i, subset in enumerate(("x/y", "z")))
+    (pairs / "list.csv").write_text("ambient,transmission,subset,name\n" + "\n".join(rows))
+    prepare(config(pairs / "list.csv", out, name="csv"))
+    assert [item.name for item in open_set("pairs", out)] == ["x-y-1", "z-1"]
+
+
+def test_what_the_manifest_has_under_another_name_is_made(pairs: Path, out: Path) -> None:
+    prepare(config(pairs, out))
+    (out / "ambient" / "0.png").rename(out / "ambient" / "zero.png")
+    (out / NAME).write_text((out / NAME).read_text().replace("ambient/0.png", "ambient/zero.png", 1))
+    assert prepare(config(pairs, out)).made == 1
+    assert (out / "ambient" / "0.png").is_file()
+
+
 def test_other_settings_need_another_folder(pairs: Path, out: Path) -> None:
     prepare(config(pairs, out))
     for changes in ({"short_side": 20}, {"format": "jpg"}):

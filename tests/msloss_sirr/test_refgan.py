@@ -169,6 +169,16 @@ def test_styles_are_functions_of_their_seed_alone() -> None:
     assert 1.35 < ratio.max() < 1.41
 
 
+def test_references_are_blurred_by_up_to_three_pixels_and_half_of_them_hardly() -> None:
+    line = torch.zeros(200, 3, 41, 41)
+    line[:, :, 20] = 0.4
+    light = linear_light(degraded(line, range(200)))[:, 0, :, 20]
+    spread = ((light * (torch.arange(41) - 20) ** 2).sum(1) / light.sum(1)).sqrt()  # of Gaussians cut off at 2 sigma
+    assert spread.min() < 0.1
+    assert 0.4 < spread.median() < 0.9
+    assert 2.5 < spread.max() < 3
+
+
 def test_reference_is_the_reflection_of_the_pair_in_poorer_condition() -> None:
     scene, ambient = smooth(1)[None], (0.6 * smooth(1) + 0.4 * smooth(2))[None]
     style = training_style("reference", ambient, scene, [3])

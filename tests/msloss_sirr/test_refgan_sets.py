@@ -1,6 +1,7 @@
 """Data sets made by RefGAN: functions of their seed, readable, and fit to go on with after an interruption."""
 
 import dataclasses
+import random
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from msloss_sirr import InputError, TrainConfig, train
-from msloss_sirr.catalogue.manifest import read_manifest
+from msloss_sirr.catalogue.manifest import digest, read_manifest
 from msloss_sirr.cli import main
 from msloss_sirr.data.sources import open_pairs
 from msloss_sirr.images.reading import read_pixels, to_float
 from msloss_sirr.refgan.checkpoint import save_generator
 from msloss_sirr.refgan.compare import compare
 from msloss_sirr.refgan.config import RefganCompareConfig, RefganGenerateConfig
-from msloss_sirr.refgan.generate import generate, passes
+from msloss_sirr.refgan.generate import Window, generate, passes
 from msloss_sirr.refgan.generator import Generator
 
 from .conftest import drawing, save, smooth
@@ -75,7 +76,7 @@ def test_killed_work_goes_on(asked: RefganGenerateConfig, tmp_path: Path, monkey
         patch.setitem(generate.__globals__, "place", killed)
         with pytest.raises(KeyboardInterrupt):
             generate(again)
-    (again.out / "ambient" / "00000.png").write_bytes(b"damaged")
+    (again.out / "ambient" / "00000.png").unlink()
     assert generate(again) == 5
     assert contents(again.out) == contents(asked.out)
 
@@ -254,3 +255,54 @@ def test_pairs_of_two_scenes_are_no_references(asked: RefganGenerateConfig, tmp_
         save(tmp_path / "two" / layer / "a.png", image)
     with pytest.raises(InputError, match="hardly any of the references shows one scene twice"):
         generate(dataclasses.replace(asked, references=str(tmp_path / "two")))
+
+
+def test_pictures_that_were_changed_by_hand_stay(asked: RefganGenerateConfig) -> None:
+    generate(asked)
+    mine = asked.out / "ambient" / "00003.png"
+    save(mine, smooth(5))
+    changed = mine.read_bytes()
+    with pytest.raises(InputError, match=r"00003.png is there already, and not what was written here; move it away"):
+        generate(asked)
+    assert mine.read_bytes() == changed
+    mine.unlink()
+    assert generate(asked) == 1
+
+
+def test_half_a_pair_from_another_processor_is_made_anew(asked: RefganGenerateConfig) -> None:
+    """Whose arithmetic is not the same to the bit; the manifest says that the picture was made here."""
+    generate(asked)
+    made = contents(asked.out)
+    ambient, transmission = (asked.out / part / "00003.png" for part in ("ambient", "transmission"))
+    ambient.unlink()
+    before = digest(transmission)
+    save(transmission, smooth(5))
+    manifest = asked.out / "manifest.jsonl"
+    manifest.write_text(manifest.read_text().replace(before, digest(transmission)))
+    assert generate(asked) == 1
+    assert contents(asked.out) == made
+
+
+def test_references_may_be_listed_from_here_and_elsewhere(
+    asked: RefganGenerateConfig, pairs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(pairs)
+    rows = f"ambient/0.png,transmission/0.png\n{pairs}/ambient/1.png,{pairs}/transmission/1.png\n"
+    (pairs / "list.csv").write_text("ambient,transmission\n" + rows)
+    generate(dataclasses.replace(asked, references="csv=list.csv"))
+    assert {record.origin["reference"] for record in read_manifest(asked.out)[1]} <= {"0.png", "1.png"}
+
+
+def test_windows_are_of_every_size_and_place_and_half_of_them_mirrored() -> None:
+    """From the side of the picture to be made up to the whole of a photo; of smaller photos, all of it."""
+    photo, shape = torch.arange(3.0 * 100 * 150).view(3, 100, 150), (32, 40)
+    windows = [Window.drawn(random.Random(number), photo, shape) for number in range(200)]
+    heights = [window.height for window in windows]
+    assert (min(heights), max(heights)) == (32, 100)
+    assert all(abs(window.width - window.height * 40 / 32) <= 1 for window in windows)
+    assert {0, 100} >= {min(window.top for window in windows), max(window.top + window.height for window in windows)}
+    assert {0, 150} >= {min(window.left for window in windows), max(window.left + window.width for window in windows)}
+    assert 80 < sum(window.mirrored for window in windows) < 120
+    plain, mirrored = (windows[0]._replace(mirrored=so).cut(photo, shape) for so in (False, True))
+    assert torch.equal(plain.flip(-1), mirrored)
+    assert Window.drawn(random.Random(0), photo, (200, 200))[2:4] == (100, 100)

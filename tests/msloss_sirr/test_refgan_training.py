@@ -12,6 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from msloss_sirr import DataConfig, InputError
+from msloss_sirr.data.sources import build_draws
+from msloss_sirr.images.reading import read_pixels
 from msloss_sirr.refgan.checkpoint import load_generator
 from msloss_sirr.refgan.config import RefganConfig, RefganTrainConfig
 from msloss_sirr.refgan.generator import Generator
@@ -112,6 +114,21 @@ def test_rate_is_constant_then_falls_to_zero(run: RefganTrainConfig) -> None:
 def test_every_epoch_is_drawn_anew(run: RefganTrainConfig) -> None:
     train_refgan(dataclasses.replace(run, lr=1e-30, network=dataclasses.replace(TINY, dropout=0.0)))
     assert len({line["difference"] for line in metrics(run)}) == run.epochs
+
+
+def test_samples_show_what_is_not_trained_on(run: RefganTrainConfig, pairs: Path) -> None:
+    run = dataclasses.replace(run, data=DataConfig(pairs=(pairs,), crop=32), epoch_images=8)
+    train_refgan(run)
+    draws = build_draws(run.data, length=run.epoch_images, seed=run.seed)
+    trained = []
+    for epoch in range(run.epochs):
+        draws.set_epoch(epoch)
+        trained += [draws[number].first for number in range(len(draws))]
+    sheet = read_pixels(run.out / "samples" / "0000.png")
+    for row in range(run.samples):
+        shown = sheet[:, 34 * row + 2 : 34 * row + 34, 36:68]
+        assert shown.float().std() > 5
+        assert not any(torch.equal(shown, image) for image in trained)
 
 
 def test_one_pair_can_be_learned(tmp_path: Path) -> None:

@@ -91,6 +91,38 @@ def test_a_pair_without_reflection_has_none() -> None:
     assert linear_light(reflection_of(encoded(0.7 * linear_light(scene)), scene)).mean() < 0.002
 
 
+def test_reflection_may_cover_most_of_the_picture_and_the_scene_may_be_darker_in_a_part_of_it() -> None:
+    scene, reflected = textured(4), torch.zeros(1, 3, 120, 160)
+    reflected[..., :136] = 0.3
+    seen = 0.8 * linear_light(scene) + reflected
+    seen[..., :4, :] *= 0.2
+    found = linear_light(reflection_of(encoded(seen), scene))
+    assert (found - reflected)[..., 12:-12, 12:-12].abs().mean() < 0.003
+
+
+def test_edges_of_the_scene_leave_little_in_the_reflection() -> None:
+    """As where one of the photographs is less sharp."""
+    squares = torch.rand(1, 3, 12, 16, generator=torch.Generator().manual_seed(4))
+    scene = F.interpolate(squares, (120, 160), mode="nearest")
+    ambient = encoded(0.8 * linear_light(F.avg_pool2d(scene, 3, 1, 1)) + 0.1)
+    found = linear_light(reflection_of(ambient, scene))
+    assert (found - 0.1)[..., 12:-12, 12:-12].abs().mean() < 0.036
+
+
+@pytest.mark.parametrize("rest", ["saturated", "black"])
+def test_what_glass_lets_through_is_told_from_what_cameras_can_tell(rest: str) -> None:
+    """Of a picture of which most is saturated, or nothing but noise, by the rest."""
+    noise = torch.rand(2, 1, 3, 120, 160, generator=torch.Generator().manual_seed(0))
+    scene, seen = (torch.ones(2, 1, 3, 120, 160) if rest == "saturated" else noise * 0.1).unbind()
+    seen = linear_light(seen / 2 if rest == "black" else seen)
+    scene[..., 100:, :] = 0.5
+    seen[..., 100:, :] = 0.7 * linear_light(torch.tensor(0.5))
+    seen[..., 100:, :80] += 0.1
+    found = linear_light(reflection_of(encoded(seen), scene))[..., 112:, :]
+    assert float(found[..., 20:60].mean()) == pytest.approx(0.1, abs=0.01)
+    assert float(found[..., 100:140].mean()) == pytest.approx(0, abs=0.01)
+
+
 def test_reflection_of_pictures_with_nothing_to_go_by() -> None:
     black, white = torch.zeros(1, 3, 20, 30), torch.ones(1, 3, 20, 30)
     assert not reflection_of(black, white).any()
