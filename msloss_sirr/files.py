@@ -9,8 +9,11 @@ from pathlib import Path
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a path to write to; the file takes the name ``path`` when the block ends, and vanishes if it fails."""
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    """Yield a path to write to; the file takes the name ``path`` when the block ends, and vanishes if it fails.
+
+    Until then it is called ``.XXXXXXXX.partial``, with random digits: a name may be as long as file systems allow.
+    """
+    partial = path.with_name(f".{secrets.token_hex(4)}.partial")
     try:
         partial.touch(exist_ok=False)
         mode = partial.stat().st_mode

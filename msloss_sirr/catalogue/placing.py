@@ -11,7 +11,7 @@ from msloss_sirr.catalogue.manifest import digest
 from msloss_sirr.errors import InputError
 from msloss_sirr.images.writing import write_pixels
 
-LEFTOVER = re.compile(r"\..*\.[0-9a-f]{8}\.(partial|candidate\.(png|jpg))")
+LEFTOVER = re.compile(r"\.(.*\.)?[0-9a-f]{8}\.(partial|candidate\.(png|jpg))")
 """What files are called while they are written."""
 
 
@@ -26,7 +26,7 @@ def place(path: Path, pixels: Tensor, ours: str) -> None:
     Raises:
         InputError: if there is another file.
     """
-    candidate = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.candidate{path.suffix}")
+    candidate = path.with_name(f".{secrets.token_hex(4)}.candidate{path.suffix}")
     try:
         write_pixels(candidate, pixels)
         if (path.exists() or path.is_symlink()) and not is_file(path, ours) and not is_file(path, digest(candidate)):

@@ -1,5 +1,6 @@
 """Image files: every kind is read right or refused in one line, and written whole or not at all."""
 
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -158,6 +159,14 @@ def test_writing_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
         assert path.read_text() == "old"
     assert path.read_text() == "new"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize("name", ["a" * 251 + ".png", "é" * 125 + "a.png"])
+def test_names_may_be_as_long_as_file_systems_allow(tmp_path: Path, name: str) -> None:
+    assert len(os.fsencode(name)) == 255
+    pixels = torch.zeros(3, 4, 4, dtype=torch.uint8)
+    write_pixels(tmp_path / name, pixels)
+    assert torch.equal(read_pixels(tmp_path / name), pixels)
 
 
 def test_written_files_have_the_usual_permissions(tmp_path: Path) -> None:

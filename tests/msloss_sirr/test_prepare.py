@@ -103,6 +103,8 @@ def test_a_run_that_was_killed_goes_on(pairs: Path, out: Path) -> None:
         prepare(config(pairs, out), kill)
     (out / "ambient" / ".2.png.01234567.partial").write_text("half")
     (out / "ambient" / ".2.89abcdef.candidate.png").write_text("half")
+    (out / "ambient" / ".01234567.partial").write_text("half")
+    (out / "ambient" / ".89abcdef.candidate.png").write_text("half")
     (out / "ambient" / "2.png").write_bytes((out.with_name("whole") / "ambient" / "2.png").read_bytes())
     with (out / NAME).open("a") as file:
         file.write('{"name": "2", "fil')
@@ -218,6 +220,14 @@ def test_wide_images_and_strange_names(tmp_path: Path, out: Path) -> None:
     with Image.open(out / f"{name}.png") as image:
         assert image.size == (10_000, 50)
     assert [item.name for item in open_set("photos", out)] == [name]
+
+
+def test_names_may_be_as_long_as_file_systems_allow(tmp_path: Path, out: Path) -> None:
+    names = ["a" * 251, "é" * 125 + "a"]
+    for name in names:
+        save(tmp_path / "set" / f"{name}.png", smooth(1))
+    assert prepare(config(tmp_path / "set", out, name="photos")) == Prepared(2, 0, [], [])
+    assert [item.name for item in open_set("photos", out)] == names
 
 
 def test_subsets_and_splits_do_not_collide(tmp_path: Path, out: Path) -> None:
