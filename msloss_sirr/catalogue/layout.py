@@ -201,13 +201,29 @@ class _Lister:
             where = "/".join(piece for piece in (base, folder) if piece)
             for path, (first, *others) in self._images(where, deep).items():
                 filling = fill_of(template, f"{folder}/{path}" if folder else path)
-                if filling is None or not _has(part, dict(filling).get("name", "")):
+                if filling is None:
                     continue
                 files.setdefault(filling, {})[layer] = first
                 clashes += [(first, other) for other in others]
+        if self._shared(part, base, files):
+            files = {filling: has for filling, has in files.items() if _has(part, _number(filling))}
+            kept = {path for has in files.values() for path in has.values()}
+            clashes = [(first, other) for first, other in clashes if first in kept]
         whole = sum(set(self.description.required) <= has.keys() for has in files.values())
         wanted = [part.counts[self.version]] if self.version in part.counts else part.counts.values()
         return _Taken(files, clashes, whole, whole in wanted)
+
+    def _shared(self, part: Part, base: str, files: Mapping[Filling, object]) -> bool:
+        """Return whether a folder holds another split, too, so that items have to be told apart by their names.
+
+        What lies directly in the folder given does, unless one split is asked for, there are as many items as it has,
+        and some of the test are not among them. A folder of the test's own does if it has all of the test, and more.
+        """
+        numbers = {_number(each) for each in files}
+        if base:
+            return part.names is not None and part.names < numbers
+        tested = part.names or part.names_besides
+        return not (self.alone and len(files) in part.counts.values() and not tested <= numbers)
 
     def _images(self, folder: str, deep: bool) -> dict[str, list[Path]]:
         """Return the images of a folder by their path in it without suffix, accents in whatever way made one sign."""
@@ -284,8 +300,11 @@ def _item_of_row(description: Description, folder: Path, row: Mapping[str, str |
     return Item(name, row.get("subset") or "", split, files)
 
 
-def _has(part: Part, name: str) -> bool:
-    number = name.lstrip("0")
+def _number(filling: Filling) -> str:
+    return dict(filling).get("name", "").lstrip("0")
+
+
+def _has(part: Part, number: str) -> bool:
     return number not in part.names_besides and (part.names is None or number in part.names)
 
 

@@ -2,7 +2,7 @@
 
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -310,6 +310,40 @@ def test_the_test_pairs_of_zhang_may_have_leading_zeros(tmp_path: Path) -> None:
             touch(tmp_path / layer / f"{i:03}.png")
     assert len(open_set("real", tmp_path, split="test")) == 20
     assert len(open_set("real", tmp_path, split="train")) == 90
+
+
+def numbered(folder: Path, numbers: Iterable[int]) -> None:
+    for layer in ("blended", "transmission_layer"):
+        for i in numbers:
+            touch(folder / layer / f"{i}.png")
+
+
+@pytest.mark.parametrize("folder", ["train/real", "real89", "train"])
+def test_names_decide_only_where_train_and_test_lie_in_one_folder(tmp_path: Path, folder: str) -> None:
+    numbered(tmp_path / folder, range(89))
+    numbered(tmp_path / "test" / "real20", range(20))
+    for split, count in (("train", 89), ("test", 20)):
+        assert {item.name for item in open_set("real", tmp_path, split=split)} == {str(i) for i in range(count)}
+    assert {item.subset for item in open_set("real", tmp_path, split="train")} == {"real89"}
+    assert len(open_set("real", tmp_path)) == 109
+    assert len(open_set("real", tmp_path / folder, split="train")) == 89
+    assert len(open_set("real", tmp_path / "test" / "real20", split="test")) == 20
+
+
+def test_a_folder_of_the_test_that_has_all_pairs_is_told_apart_by_name(tmp_path: Path) -> None:
+    numbered(tmp_path / "real20", range(1, 111))
+    numbered(tmp_path / "all", range(1, 111))
+    assert len(open_set("real", tmp_path, split="test")) == 20
+    tested = {item.name for item in open_set("real", tmp_path / "all", split="test")}
+    trained = {item.name for item in open_set("real", tmp_path / "all", split="train")}
+    assert (len(tested), len(trained), len(tested & trained)) == (20, 90, 0)
+
+
+def test_test_pairs_alone_are_nothing_to_train_on(tmp_path: Path) -> None:
+    numbered(tmp_path, [int(name) for part in SETS["real"].parts for name in part.names or ()])
+    assert len(open_set("real", tmp_path, split="test")) == 20
+    with pytest.raises(InputError, match="holds nothing of real"):
+        open_set("real", tmp_path, split="train")
 
 
 def test_folders_that_link_back_and_forth_are_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
