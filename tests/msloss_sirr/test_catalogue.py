@@ -312,6 +312,21 @@ def test_the_test_pairs_of_zhang_may_have_leading_zeros(tmp_path: Path) -> None:
     assert len(open_set("real", tmp_path, split="train")) == 90
 
 
+@pytest.mark.parametrize(("subset", "folder"), [("postcard", "PostcardDataset"), ("object", "solidobject")])
+def test_pictures_of_sir2_are_found_where_corrn_has_them(tmp_path: Path, subset: str, folder: str) -> None:
+    for where in ("Focus/ab/11", "Focus/ab/13", "Thickness/ab/3"):
+        for letter in "mgr":
+            touch(tmp_path / folder / where / f"{letter}.png")
+    items = open_set("sir2", tmp_path, subset=subset)
+    assert [item.name for item in items] == ["Focus-ab-11", "Focus-ab-13", "Thickness-ab-3"]
+    for item in items:
+        assert {layer: path.stem for layer, path in item.files.items()} == {
+            "ambient": "m",
+            "transmission": "g",
+            "reflection": "r",
+        }
+
+
 def numbered(folder: Path, numbers: Iterable[int]) -> None:
     for layer in ("blended", "transmission_layer"):
         for i in numbers:
