@@ -76,6 +76,7 @@ def prepare(config: PrepareConfig, done: Callable[[Outcome, int], None] | None =
     made = kept = 0
     left_out = [f"{item.name} is not whole: it has {', '.join(item.files)} only" for item in listing.partial]
     left_out += [f"{second} has the name of {first}" for first, second in listing.clashes]
+    left_out += [f"cannot read {path}: it is {kind}, not a file" for path, kind in listing.strays.items()]
     tasks = [task._replace(record=manifest.records.get(task.name)) for task in tasks]
     for outcome in spread(make, tasks, config.workers):
         if outcome.record is None:

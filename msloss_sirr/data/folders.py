@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 from torch import Tensor
 
 from msloss_sirr.errors import InputError
+from msloss_sirr.files import other_kind
 from msloss_sirr.images.listing import find_images
 from msloss_sirr.images.reading import read_depth, read_pixels, read_size
 
@@ -155,8 +156,10 @@ def depth_images(folder: Path, photos: Sequence[Path]) -> Images:
 
 def _by_stem(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for path in find_images(folder):
+    for path in sorted(find_images(folder), key=lambda path: bool(other_kind(path))):  # files first
         if path.stem in found:
+            if other_kind(path):
+                continue
             raise InputError(f"{path} and {found[path.stem].name} have the same name; keep one of them")
         found[path.stem] = path
     return found

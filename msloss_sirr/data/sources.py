@@ -41,7 +41,7 @@ def build_draws(
     if not config.pairs and not config.photos:
         raise InputError("nothing to train on; give --pairs, --photos or both")
     damage = damage or Damage(config.damaged)
-    sets = [_sound(list_pairs(text, depth=depth), check_pair, damage) for text in config.pairs]
+    sets = [_sound(list_pairs(text, depth=depth, stray=damage.meet), check_pair, damage) for text in config.pairs]
     photos = _sound([path for folder in config.photos for path in find_images(folder)], read_size, damage)
     for text, found in zip(config.pairs, sets, strict=True):
         if not found:
@@ -75,20 +75,21 @@ def open_pairs(text: str | Path, *, depth: bool = False) -> Pairs:
     return pairs_of(found)
 
 
-def list_pairs(text: str | Path, *, depth: bool = False) -> list[PairPaths]:
+def list_pairs(text: str | Path, *, depth: bool = False, stray: Callable[[str], None] | None = None) -> list[PairPaths]:
     """Return the files of the pairs of a folder, or of a set of the catalogue.
 
     Args:
         text: a folder that holds ``ambient`` and ``transmission``, or ``SET=FOLDER``, ``SET/SUBSET=FOLDER``,
             ``SET/SUBSET/SPLIT=FOLDER``. Images are matched by name without suffix.
         depth: whether there must be depth images too, in a folder ``depth`` beside ``ambient``.
+        stray: told of what has the name of an image and is no file; ``None`` for an error.
 
     Raises:
         InputError: if there is nothing of the kind, or a pair is not whole.
     """
     source = parse_source(str(text))
     found = []
-    for item in open_set(source.name, source.folder, subset=source.subset, split=source.split):
+    for item in open_set(source.name, source.folder, subset=source.subset, split=source.split, stray=stray):
         if not {"ambient", "transmission"} <= item.files.keys():
             raise InputError(f"{text} holds photographs, not pairs")
         ambient, depth_image = item.files["ambient"], item.files.get("depth")

@@ -13,6 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from msloss_sirr.errors import InputError
+from msloss_sirr.files import check_file
 
 _ORIENTATION = 0x0112
 _DEEPEST = 2**16 - 1
@@ -132,6 +133,7 @@ def _check_channels(path: Path, image: Image.Image) -> None:
 def _opened(path: Path) -> Iterator[Image.Image]:
     """Open an image; whatever goes wrong until it is closed becomes one sentence about the file."""
     try:
+        check_file(path)
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             warnings.filterwarnings("ignore", "Corrupt EXIF data|Palette images with Transparency")

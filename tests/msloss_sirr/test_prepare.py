@@ -1,5 +1,6 @@
 """Prepared copies: smaller, upright, 8-bit RGB; made once, whole, and nowhere else."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,20 @@ def test_damaged_items_are_named_and_left_out(pairs: Path, out: Path, capsys: py
             save(pairs / layer / f"{name}.png", smooth(9))
     main(["data", "prepare", "pairs", str(pairs), "-o", str(out), "-j", "1"])
     assert capsys.readouterr().out == f"4 items made, 1 kept, 0 left out: {out}\n"
+
+
+def test_what_is_no_file_is_named_and_left_out(pairs: Path, out: Path) -> None:
+    (pairs / "ambient" / "0.png").unlink()
+    os.mkfifo(pairs / "ambient" / "0.png")
+    (pairs / "transmission" / "1.png").unlink()
+    (pairs / "transmission" / "1.png").mkdir()
+    os.mkfifo(pairs / "ambient" / "lone.png")
+    prepared = prepare(config(pairs, out))
+    assert (prepared.made, prepared.kept) == (2, 0)
+    lone, zero, one = prepared.left_out
+    assert lone == f"cannot read {pairs / 'ambient' / 'lone.png'}: it is a named pipe, not a file"
+    assert zero == f"0: cannot read {pairs / 'ambient' / '0.png'}: it is a named pipe, not a file"
+    assert one == f"1: cannot read {pairs / 'transmission' / '1.png'}: it is a folder, not a file"
 
 
 def forms() -> list[tuple[str, Callable[[Image.Image, Path], None]]]:

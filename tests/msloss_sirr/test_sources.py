@@ -1,6 +1,7 @@
 """From a configuration to draws: several sets, weights, recipes, and damaged files within their budget."""
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,25 @@ def test_links_that_lead_nowhere_are_damaged_files(pairs: Path, photos: Path) ->
         (pairs / layer / "x.png").symlink_to("x.png")
     with pytest.raises(InputError, match=r"the link .*x.png was not followed: it leads in a circle"):
         open_pairs(pairs)
+
+
+def test_what_is_no_file_is_damaged(pairs: Path, photos: Path) -> None:
+    os.mkfifo(photos / "pipe.png")
+    (photos / "folder.png").mkdir()
+    (pairs / "ambient" / "0.png").unlink()
+    os.mkfifo(pairs / "ambient" / "0.png")
+    os.mkfifo(pairs / "transmission" / "x.png")
+    (pairs / "ambient" / "y.png").mkdir()
+    said: list[str] = []
+    config = DataConfig(pairs=(pairs,), photos=(photos,), crop=16, damaged=5)
+    draws = build_draws(config, length=8, seed=0, damage=Damage(5, said.append))
+    named = ("y.png: it is a folder", "x.png: it is a named pipe", "0.png: it is a named pipe")
+    named += ("folder.png: it is a folder", "pipe.png: it is a named pipe")
+    assert len(said) == 5
+    assert all(sum(name in line for line in said) == 1 for name in named)
+    assert not any(draws[i].damaged for i in range(8))
+    with pytest.raises(InputError, match=r"it is a .*, not a file; more damaged files than the 4 to be left out"):
+        build_draws(dataclasses.replace(config, damaged=4), length=8, seed=0)
 
 
 def test_sets_without_anything_to_read_are_named(pairs: Path, photos: Path) -> None:
