@@ -8,7 +8,7 @@ from msloss_sirr.catalogue.layout import open_set, parse_source
 from msloss_sirr.data.config import DataConfig
 from msloss_sirr.data.damage import Damage
 from msloss_sirr.data.draws import Draws
-from msloss_sirr.data.folders import Images, PairPaths, Pairs, check_pair, depth_paths, pairs_of
+from msloss_sirr.data.folders import Images, PairPaths, Pairs, check_depth, check_pair, depth_paths, pairs_of
 from msloss_sirr.errors import InputError
 from msloss_sirr.images.listing import find_images
 from msloss_sirr.images.reading import read_depth, read_size
@@ -26,7 +26,8 @@ def build_draws(
 ) -> Draws:
     """Return the draws that a configuration asks for.
 
-    The header of every file is read; what cannot be is named and left out, as many times as the configuration bears.
+    The header of every file is read; what cannot be is named and left out, as many times as the configuration bears. A
+    photo or pair whose depth image is damaged is left out with it.
 
     Args:
         config: which pairs and photos, and how often each.
@@ -43,6 +44,9 @@ def build_draws(
     damage = damage or Damage(config.damaged)
     sets = [_sound(list_pairs(text, depth=depth, stray=damage.meet), check_pair, damage) for text in config.pairs]
     photos = _sound([path for folder in config.photos for path in find_images(folder)], read_size, damage)
+    depths = _depths_of(photos) if depth else {}
+    if depth:
+        photos = _sound(photos, lambda photo: check_depth(photo, depths[photo]), damage)
     for text, found in zip(config.pairs, sets, strict=True):
         if not found:
             raise InputError(f"{text} holds no pair that can be read")
@@ -57,7 +61,7 @@ def build_draws(
         transplant_share=config.synthesis.transplant_share,
         pair_odds=_odds(config.pair_weights, sets) if config.pair_weights else None,
         seed=seed,
-        photo_depths=Images(_depths_of(photos), read=read_depth) if depth and photos else None,
+        photo_depths=Images([depths[photo] for photo in photos], read=read_depth) if depth and photos else None,
     )
 
 
@@ -117,10 +121,10 @@ def _odds(weights: Sequence[float], sets: Sequence[Sequence[object]]) -> list[fl
     return [weight / len(found) for weight, found in zip(weights, sets, strict=True) for _ in found]
 
 
-def _depths_of(photos: Sequence[Path]) -> list[Path]:
-    """Return the depth images of photos, which lie beside them, each folder's in ``depth``."""
+def _depths_of(photos: Sequence[Path]) -> dict[Path, Path]:
+    """Return the depth images by their photos, which they lie beside, each folder's in ``depth``."""
     found: dict[Path, Path] = {}
     for folder in dict.fromkeys(path.parent for path in photos):
         here = [path for path in photos if path.parent == folder]
         found.update(zip(here, depth_paths(folder / "depth", here), strict=True))
-    return [found[path] for path in photos]
+    return found

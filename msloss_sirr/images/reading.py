@@ -72,11 +72,13 @@ def read_depth(path: Path) -> Tensor:
     """Return the values of a depth image, upright, ``(1, H, W)``, float32: one channel of 8, 16 or 32 bits.
 
     Raises:
-        InputError: if the file cannot be read or decoded whole, or has several channels.
+        InputError: if the file cannot be read or decoded whole, has several channels, or no finite number.
     """
     with _opened(path) as image:
         _check_channels(path, image)
         array = np.array(ImageOps.exif_transpose(image), dtype=np.float32)
+        if not np.isfinite(array).any():
+            raise InputError(f"{path} has no finite number, so no depth")
         return torch.from_numpy(array)[None]
 
 
