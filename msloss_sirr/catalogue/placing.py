@@ -9,10 +9,16 @@ from torch import Tensor
 
 from msloss_sirr.catalogue.manifest import digest
 from msloss_sirr.errors import InputError
+from msloss_sirr.holding import LOCK
 from msloss_sirr.images.writing import write_pixels
 
 LEFTOVER = re.compile(r"\.(.*\.)?[0-9a-f]{8}\.(partial|candidate\.(png|jpg))")
 """What files are called while they are written."""
+
+
+def foreign(out: Path) -> list[Path]:
+    """Return what a folder holds that preparing it did not leave there."""
+    return [path for path in out.iterdir() if path.name != LOCK and not LEFTOVER.fullmatch(path.name)]
 
 
 def place(path: Path, pixels: Tensor, ours: str) -> None:

@@ -14,8 +14,9 @@ from msloss_sirr.catalogue.config import PrepareConfig
 from msloss_sirr.catalogue.description import Description
 from msloss_sirr.catalogue.layout import Item, Listing, list_set
 from msloss_sirr.catalogue.manifest import NAME, Manifest, Record, digest
-from msloss_sirr.catalogue.placing import LEFTOVER, is_file, make_room, place
+from msloss_sirr.catalogue.placing import foreign, is_file, make_room, place
 from msloss_sirr.errors import InputError
+from msloss_sirr.holding import held
 from msloss_sirr.images.colour import to_srgb
 from msloss_sirr.images.reading import read_photo
 from msloss_sirr.parallel import spread
@@ -60,7 +61,7 @@ def prepare(config: PrepareConfig, done: Callable[[Outcome, int], None] | None =
 
     Raises:
         InputError: if the set cannot be found, or the folder is not to be written to: it is in the set's own, holds
-            other things, or was prepared otherwise.
+            other things, was prepared otherwise, or another run is writing to it.
     """
     if config.short_side < 0:
         raise InputError(f"short_side is {config.short_side}; give 1 or more, or 0 to leave sizes as they are")
@@ -71,6 +72,13 @@ def prepare(config: PrepareConfig, done: Callable[[Outcome, int], None] | None =
         raise InputError(f"{config.folder} holds nothing that can be read; see msloss-sirr data check {config.name}")
     tasks = _plan(config, listing)
     _check_free(config.out, listing)
+    with held(config.out):
+        return _prepare(config, listing, tasks, done)
+
+
+def _prepare(
+    config: PrepareConfig, listing: Listing, tasks: list["Task"], done: Callable[[Outcome, int], None] | None
+) -> Prepared:
     manifest = Manifest(config.out, _about(config))
     make_room(config.out, {(config.out / path).parent for task in tasks for path in task.files.values()})
     made = kept = 0
@@ -210,8 +218,7 @@ def _check_free(out: Path, listing: Listing) -> None:
         raise InputError(f"{out} is where the set itself is; give --out another folder")
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; give --out a folder")
-    others = [path for path in out.iterdir() if not LEFTOVER.fullmatch(path.name)] if out.is_dir() else []
-    if others and not (out / NAME).is_file():
+    if out.is_dir() and foreign(out) and not (out / NAME).is_file():
         raise InputError(f"{out} holds other things; give --out a new folder, or one that was prepared before")
 
 

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -92,7 +93,11 @@ class _Training:
         )
 
     def run(self) -> Path:
-        """Train from the beginning, or from where the run was left, to the end."""
+        """Train from the beginning, or from where the run was left, to the end, alone in the folder."""
+        with self.folder.held(self.config) if self.accelerator.is_main_process else nullcontext():
+            return self._run()
+
+    def _run(self) -> Path:
         first = self._resume() if self.config.resume else 0
         self.accelerator.wait_for_everyone()
         main = self.accelerator.is_main_process

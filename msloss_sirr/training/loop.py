@@ -4,6 +4,7 @@ import json
 import math
 import sys
 import time
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -110,7 +111,11 @@ class _Training:
         self.best: Evaluation | None = None
 
     def run(self) -> Evaluation:
-        """Train from the beginning, or from where the run was left, to the end."""
+        """Train from the beginning, or from where the run was left, to the end, alone in the folder."""
+        with self.folder.held(self.config) if self.accelerator.is_main_process else nullcontext():
+            return self._run()
+
+    def _run(self) -> Evaluation:
         first = self._resume() if self.config.resume else 0
         self.accelerator.wait_for_everyone()
         main = self.accelerator.is_main_process

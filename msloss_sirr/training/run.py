@@ -2,7 +2,8 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -10,6 +11,7 @@ import torch
 
 from msloss_sirr.errors import InputError
 from msloss_sirr.files import whole_file
+from msloss_sirr.holding import held
 
 STATE = frozenset({"epoch", "remover", "optimizer", "schedule", "best", "random", "damaged"})
 """What the state of a remover's training holds."""
@@ -97,6 +99,17 @@ class RunFolder:
         if not isinstance(told, dict):
             raise InputError(f"{self._config} is damaged; begin a new run with another --out")
         return told
+
+    @contextmanager
+    def held(self, config: Configuration) -> Iterator[None]:
+        """Hold the folder, so that no other run writes to it until the block ends.
+
+        Raises:
+            InputError: if another run holds it, or has begun or changed what is in it since `check`.
+        """
+        with held(self.path):
+            self.check(config)
+            yield
 
     def begin(self, config: Configuration) -> None:
         """Make the folder, and write the configuration."""
