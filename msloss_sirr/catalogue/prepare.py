@@ -14,7 +14,7 @@ from msloss_sirr.catalogue.config import PrepareConfig
 from msloss_sirr.catalogue.description import Description
 from msloss_sirr.catalogue.layout import Item, Listing, list_set
 from msloss_sirr.catalogue.manifest import NAME, Manifest, Record, digest
-from msloss_sirr.catalogue.placing import foreign, is_file, make_room, place
+from msloss_sirr.catalogue.placing import foreign, is_file, make_room, place_together, settle
 from msloss_sirr.errors import InputError
 from msloss_sirr.holding import held
 from msloss_sirr.images.colour import to_srgb
@@ -81,6 +81,7 @@ def _prepare(
 ) -> Prepared:
     manifest = Manifest(config.out, _about(config))
     make_room(config.out, {(config.out / path).parent for task in tasks for path in task.files.values()})
+    settle(config.out, manifest.records.values())
     made = kept = 0
     left_out = [f"{item.name} is not whole: it has {', '.join(item.files)} only" for item in listing.partial]
     left_out += [f"{second} has the name of {first}" for first, second in listing.clashes]
@@ -98,6 +99,7 @@ def _prepare(
         if done is not None:
             done(outcome, len(tasks))
     manifest.finish()
+    settle(config.out, manifest.records.values())
     return Prepared(made, kept, left_out, sorted(manifest.records.keys() - {task.name for task in tasks}))
 
 
@@ -149,13 +151,14 @@ def _make(task: Task, sources: Mapping[str, str]) -> Record:
     if len(set(sizes.values())) > 1:
         listed = ", ".join(f"the {layer} {width}x{height}" for layer, (width, height) in sizes.items())
         raise InputError(f"its images differ in size: {listed}")
-    for layer, image in images.items():
-        ours = task.record.digests.get(layer, "") if task.record else ""
-        place(task.out / task.files[layer], _pixels(image), ours)
+    ours = (
+        {path: task.record.digests.get(layer, "") for layer, path in task.record.files.items()} if task.record else {}
+    )
+    digests = place_together(task.out, {task.files[layer]: _pixels(image) for layer, image in images.items()}, ours)
     return Record(
         task.name,
         dict(task.files),
-        {layer: digest(task.out / path) for layer, path in task.files.items()},
+        {layer: digests[path] for layer, path in task.files.items()},
         {
             "subset": task.item.subset,
             "split": task.item.split,

@@ -1,6 +1,9 @@
 """Prepared copies: smaller, upright, 8-bit RGB; made once, whole, and nowhere else."""
 
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,8 @@ from PIL import Image, ImageCms
 
 from msloss_sirr.catalogue.config import PrepareConfig
 from msloss_sirr.catalogue.layout import open_set
-from msloss_sirr.catalogue.manifest import NAME, digest, read_manifest
+from msloss_sirr.catalogue.manifest import NAME, Manifest, digest, read_manifest
+from msloss_sirr.catalogue.placing import JOURNAL
 from msloss_sirr.catalogue.prepare import Outcome, Prepared, prepare
 from msloss_sirr.cli import main
 from msloss_sirr.errors import InputError
@@ -111,6 +115,73 @@ def test_a_run_that_was_killed_goes_on(pairs: Path, out: Path) -> None:
         file.write('{"name": "2", "fil')
     assert prepare(config(pairs, out)) == Prepared(2, 2, [], [])
     assert {k: v[0] for k, v in state_of(out).items()} == {k: v[0] for k, v in state_of(out.with_name("whole")).items()}
+
+
+KILLED_AT = """
+import os, signal, sys
+from pathlib import Path
+from msloss_sirr.catalogue import placing, prepare
+from msloss_sirr.catalogue.config import PrepareConfig
+from msloss_sirr.catalogue.manifest import Manifest
+
+def killed(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+where, folder, out = sys.argv[1:]
+if where == "before the manifest has the item":
+    Manifest.add = killed
+else:
+    replace = Path.replace
+    placed = []
+    def replace_or_die(path, target):
+        if ".candidate" in path.name:
+            if placed:
+                killed()
+            placed.append(target)
+        return replace(path, target)
+    Path.replace = replace_or_die
+prepare.prepare(PrepareConfig("pairs", Path(folder), Path(out), workers=1))
+"""
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("where", ["before the manifest has the item", "between two images"])
+def test_what_a_kill_left_is_made_anew_though_the_source_has_changed(
+    pairs: Path, out: Path, where: str, again: bool
+) -> None:
+    if again:
+        prepare(config(pairs, out))
+        save(pairs / "ambient" / "0.png", smooth(60))
+    command = [sys.executable, "-c", KILLED_AT, where, str(pairs), str(out)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert (out / "ambient" / "0.png").exists()
+    for layer in ("ambient", "transmission"):
+        save(pairs / layer / "0.png", smooth(len(layer)))
+    kept = 3 if again else 0
+    assert prepare(config(pairs, out)) == Prepared(4 - kept, kept, [], [])
+    for layer in ("ambient", "transmission"):
+        assert np.array_equal(pixels_of(out / layer / "0.png"), pixels_of(pairs / layer / "0.png"))
+    assert not list(out.rglob(".*"))
+
+
+def test_what_others_put_where_a_killed_run_wrote_stays(pairs: Path, out: Path) -> None:
+    def kill(*_: object) -> None:
+        raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Manifest, "add", kill)
+        with pytest.raises(Killed):
+            prepare(config(pairs, out))
+    save(out / "ambient" / "0.png", smooth(70))
+    mine = digest(out / "ambient" / "0.png")
+    with (out / JOURNAL).open("a") as file:
+        file.write('{"../pairs/ambient/1.png": "' + digest(pairs / "ambient" / "1.png") + '"}\n{"ambient/1.p')
+    prepared = prepare(config(pairs, out))
+    assert (prepared.made, len(prepared.left_out)) == (3, 1)
+    assert "0.png is there already, and not what was written here" in prepared.left_out[0]
+    assert digest(out / "ambient" / "0.png") == mine
+    assert not (out / "transmission" / "0.png").exists()
+    assert (pairs / "ambient" / "1.png").exists()
 
 
 def test_workers_write_the_same(pairs: Path, out: Path) -> None:
