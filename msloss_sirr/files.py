@@ -1,16 +1,46 @@
-"""Files of any kind, written whole or not at all."""
+"""Files of any kind: told from what is no file, written whole or not at all."""
 
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from msloss_sirr.errors import InputError
+
+_KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+
+
+def other_kind(path: Path) -> str:
+    """Return what a path is, or its link leads to, if that is no file; empty if it is one, or nothing is there.
+
+    >>> other_kind(Path("/dev/null")), other_kind(Path("/"))
+    ('a device', 'a folder')
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return ""
+    return "" if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "a device")
+
+
+def check_file(path: Path) -> None:
+    """Raise ``InputError`` if a path is a folder, pipe, socket or device; to open one may never end.
+
+    To be asked before any file of the user's is opened.
+    """
+    if kind := other_kind(path):
+        raise InputError(f"cannot read {path}: it is {kind}, not a file")
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a path to write to; the file takes the name ``path`` when the block ends, and vanishes if it fails."""
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    """Yield a path to write to; the file takes the name ``path`` when the block ends, and vanishes if it fails.
+
+    Until then it is called ``.XXXXXXXX.partial``, with random digits: a name may be as long as file systems allow.
+    """
+    partial = path.with_name(f".{secrets.token_hex(4)}.partial")
     try:
         partial.touch(exist_ok=False)
         mode = partial.stat().st_mode

@@ -37,9 +37,9 @@ class Part:
     counts: Mapping[str, int] = field(default_factory=dict)
     """How many items it should have, by the name of the version; empty if that is unknown."""
     names: frozenset[str] | None = None
-    """What its items are called, if it shares its folders with another split."""
+    """What its items are called where those of another split lie with them, as they do directly in the folder given."""
     names_besides: frozenset[str] = frozenset()
-    """What items of the other split in its folders are called."""
+    """What items of the other split are called there."""
 
 
 @dataclass(frozen=True)

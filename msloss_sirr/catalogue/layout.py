@@ -2,7 +2,7 @@
 
 import csv
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,6 +40,9 @@ class Listing:
     """Files of one name, of which the first was taken."""
     broken: Mapping[Path, str] = field(default_factory=dict)
     """Links that were not followed, and why."""
+    strays: Mapping[Path, str] = field(default_factory=dict)
+    """Folders, pipes, sockets and devices that have the name of an image but no counterpart, and what they are. Those
+    that have one are images of items, and cannot be read."""
     parts: Sequence[Part] = ()
     """Those that were looked for."""
     found: Mapping[tuple[str, str], int] = field(default_factory=dict)
@@ -56,7 +59,9 @@ class Source:
     split: str = ""
 
 
-def open_set(name: str, folder: Path, *, subset: str = "", split: str = "") -> list[Item]:
+def open_set(
+    name: str, folder: Path, *, subset: str = "", split: str = "", stray: Callable[[str], None] | None = None
+) -> list[Item]:
     """Return the items of a set.
 
     Args:
@@ -64,11 +69,16 @@ def open_set(name: str, folder: Path, *, subset: str = "", split: str = "") -> l
         folder: where its copy is.
         subset: a subset, or a version of one; all if empty.
         split: ``"train"``, ``"val"`` or ``"test"``; all if empty.
+        stray: told of what has the name of an image and is no file; ``None`` for an error.
 
     Raises:
         InputError: if there is no such set, subset, split or folder, the folder holds nothing of it, an item is not
             whole, or a link leads nowhere.
     """
+
+    def refuse(what: str) -> None:
+        raise InputError(what)
+
     listing = list_set(name, folder, subset=subset, split=split)
     for path, reason in listing.broken.items():
         raise InputError(f"the link {path} was not followed: {reason}; mend it, or take it away")
@@ -81,6 +91,8 @@ def open_set(name: str, folder: Path, *, subset: str = "", split: str = "") -> l
     if listing.clashes:
         first, second = listing.clashes[0]
         raise InputError(f"{first} and {second.name} have the same name; keep one of them")
+    for path, kind in listing.strays.items():
+        (stray or refuse)(f"cannot read {path}: it is {kind}, not a file")
     return list(listing.items)
 
 
@@ -143,7 +155,7 @@ def list_set(name: str, folder: Path, *, subset: str = "", split: str = "") -> L
     if listing.found and subset and subset not in {part.subset for part in parts} and subset not in versions:
         counts = ", ".join(f"{number} items" for number in listing.found.values())
         raise InputError(f"{folder} has {counts}, which is not {subset} of {name}; leave the version out")
-    if not listing.found and not listing.broken:
+    if not listing.found and not listing.broken and not listing.strays:
         raise InputError(f"{folder} holds nothing of {name} where it is looked for; see msloss-sirr data list {name}")
     return listing
 
@@ -164,18 +176,20 @@ class _Lister:
         self.alone = alone
         self.version = version
         self.broken: dict[Path, str] = {}
+        self._kinds: dict[Path, str] = {}
         self._seen: dict[tuple[str, bool], dict[str, list[Path]]] = {}
 
     def look(self, parts: Sequence[Part]) -> Listing:
         items: list[Item] = []
         partial: list[Item] = []
         clashes: list[tuple[Path, Path]] = []
+        strays: dict[Path, str] = {}
         found = {}
         required = set(self.description.required)
         for part in parts:
             taken = max((self._take(part, a, base) for a in part.arrangements for base in a.bases), key=_Taken.worth)
             if not taken.files and self.alone:
-                taken = max((self._take(part, a, "") for a in part.arrangements), key=_Taken.worth)
+                taken = max((taken, *(self._take(part, a, "") for a in part.arrangements)), key=_Taken.worth)
             if taken.files:
                 found[part.subset, part.split] = len(taken.files)
             subset = next((v for v, n in part.counts.items() if n == len(taken.files)), "") or part.subset
@@ -188,36 +202,69 @@ class _Lister:
                 called[item.name] = item
                 (items if required <= files.keys() else partial).append(item)
             clashes += taken.clashes
+            strays.update((path, self._kinds[path]) for path in taken.strays)
         order = {"": 0, "train": 1, "val": 2, "test": 3}
         items.sort(key=lambda item: (order[item.split], item.subset, item.name))
-        return Listing(self.description, self.root, items, partial, clashes, self.broken, parts, found)
+        return Listing(self.description, self.root, items, partial, clashes, self.broken, strays, parts, found)
 
     def _take(self, part: Part, arrangement: Arrangement, base: str) -> "_Taken":
         """Return the items that a folder has if it is laid out in a certain way."""
         files: dict[Filling, dict[str, Path]] = {}
         clashes = []
+        others: list[tuple[Filling, str, Path]] = []
         for layer, template in arrangement.layers.items():
             folder, deep = folder_of(template)
             where = "/".join(piece for piece in (base, folder) if piece)
-            for path, (first, *others) in self._images(where, deep).items():
-                filling = fill_of(template, f"{folder}/{path}" if folder else path)
-                if filling is None or not _has(part, dict(filling).get("name", "")):
+            for name, paths in self._images(where, deep).items():
+                filling = fill_of(template, f"{folder}/{name}" if folder else name)
+                if filling is None:
                     continue
-                files.setdefault(filling, {})[layer] = first
-                clashes += [(first, other) for other in others]
+                images = [path for path in paths if path not in self._kinds]
+                others += [(filling, layer, path) for path in paths if path in self._kinds]
+                if images:
+                    files.setdefault(filling, {})[layer] = images[0]
+                    clashes += [(images[0], other) for other in images[1:]]
+        if self._shared(part, base, files):
+            files = {filling: has for filling, has in files.items() if _has(part, _number(filling))}
+            others = [other for other in others if _has(part, _number(other[0]))]
+            kept = {path for has in files.values() for path in has.values()}
+            clashes = [(first, other) for first, other in clashes if first in kept]
+        strays = []
+        for filling, layer, path in others:
+            if filling in files and layer not in files[filling]:
+                files[filling][layer] = path
+            else:
+                strays.append(path)
         whole = sum(set(self.description.required) <= has.keys() for has in files.values())
         wanted = [part.counts[self.version]] if self.version in part.counts else part.counts.values()
-        return _Taken(files, clashes, whole, whole in wanted)
+        return _Taken(files, clashes, strays, whole, whole in wanted)
+
+    def _shared(self, part: Part, base: str, files: Mapping[Filling, object]) -> bool:
+        """Return whether a folder holds another split, too, so that items have to be told apart by their names.
+
+        What lies directly in the folder given does, unless one split is asked for, there are as many items as it has,
+        and some of the test are not among them. A folder of the test's own does if it has all of the test, and more.
+        """
+        numbers = {_number(each) for each in files}
+        if base:
+            return part.names is not None and part.names < numbers
+        tested = part.names or part.names_besides
+        return not (self.alone and len(files) in part.counts.values() and not tested <= numbers)
 
     def _images(self, folder: str, deep: bool) -> dict[str, list[Path]]:
-        """Return the images of a folder by their path in it without suffix, accents in whatever way made one sign."""
+        """Return the images of a folder by their path in it without suffix, accents in whatever way made one sign.
+
+        What has the name of an image and is none is among them, and in ``_kinds``.
+        """
         if (folder, deep) not in self._seen:
             images: dict[str, list[Path]] = {}
             start = self.root / folder
-            for path, reason in walk(start, deep=deep):
+            for path, reason, kind in walk(start, deep=deep):
                 if reason and (deep or path == start or is_image_name(path)):
                     self.broken[path] = reason
                 elif not reason and is_image_name(path):
+                    if kind:
+                        self._kinds[path] = kind
                     name = path.relative_to(start).with_suffix("").as_posix()
                     images.setdefault(unicodedata.normalize("NFC", name), []).append(path)
             self._seen[folder, deep] = images
@@ -230,12 +277,13 @@ class _Taken:
 
     files: Mapping[Filling, Mapping[str, Path]]
     clashes: list[tuple[Path, Path]]
+    strays: list[Path]
     whole: int
     exact: bool
     """Whether that is how many there should be."""
 
-    def worth(self) -> tuple[bool, int, int, int]:
-        return self.exact, self.whole, len(self.files), sum(map(len, self.files.values()))
+    def worth(self) -> tuple[bool, int, int, int, int]:
+        return self.exact, self.whole, len(self.files), sum(map(len, self.files.values())), len(self.strays)
 
 
 def _read_csv(description: Description, path: Path) -> Listing:
@@ -288,8 +336,11 @@ def _item_of_row(description: Description, folder: Path, row: Mapping[str, str |
     return Item(name, subset, split, files)
 
 
-def _has(part: Part, name: str) -> bool:
-    number = name.lstrip("0")
+def _number(filling: Filling) -> str:
+    return dict(filling).get("name", "").lstrip("0")
+
+
+def _has(part: Part, number: str) -> bool:
     return number not in part.names_besides and (part.names is None or number in part.names)
 
 

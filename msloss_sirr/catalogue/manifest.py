@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from msloss_sirr.errors import InputError
-from msloss_sirr.files import whole_file
+from msloss_sirr.files import check_file, whole_file
 
 NAME = "manifest.jsonl"
 _FORMAT = "msloss_sirr.manifest/1"
@@ -119,7 +119,13 @@ def _record(told: Mapping[str, Any]) -> Record:
 
 
 def digest(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal digits."""
+    """Return the SHA-256 of a file, in hexadecimal digits.
+
+    Raises:
+        InputError: if it is no file.
+        OSError: if it cannot be read.
+    """
+    check_file(path)
     found = sha256()
     with path.open("rb") as file:
         while piece := file.read(2**20):

@@ -14,8 +14,9 @@ from msloss_sirr.catalogue.config import PrepareConfig
 from msloss_sirr.catalogue.description import Description
 from msloss_sirr.catalogue.layout import Item, Listing, list_set
 from msloss_sirr.catalogue.manifest import NAME, Manifest, Record, digest
-from msloss_sirr.catalogue.placing import LEFTOVER, is_file, make_room, place
+from msloss_sirr.catalogue.placing import foreign, is_file, make_room, place_together, settle
 from msloss_sirr.errors import InputError
+from msloss_sirr.holding import held
 from msloss_sirr.images.colour import to_srgb
 from msloss_sirr.images.reading import read_photo
 from msloss_sirr.parallel import spread
@@ -60,7 +61,7 @@ def prepare(config: PrepareConfig, done: Callable[[Outcome, int], None] | None =
 
     Raises:
         InputError: if the set cannot be found, or the folder is not to be written to: it is in the set's own, holds
-            other things, or was prepared otherwise.
+            other things, was prepared otherwise, or another run is writing to it.
     """
     if config.short_side < 0:
         raise InputError(f"short_side is {config.short_side}; give 1 or more, or 0 to leave sizes as they are")
@@ -71,11 +72,20 @@ def prepare(config: PrepareConfig, done: Callable[[Outcome, int], None] | None =
         raise InputError(f"{config.folder} holds nothing that can be read; see msloss-sirr data check {config.name}")
     tasks = _plan(config, listing)
     _check_free(config.out, listing)
+    with held(config.out):
+        return _prepare(config, listing, tasks, done)
+
+
+def _prepare(
+    config: PrepareConfig, listing: Listing, tasks: list["Task"], done: Callable[[Outcome, int], None] | None
+) -> Prepared:
     manifest = Manifest(config.out, _about(config))
     make_room(config.out, {(config.out / path).parent for task in tasks for path in task.files.values()})
+    settle(config.out, manifest.records.values())
     made = kept = 0
     left_out = [f"{item.name} is not whole: it has {', '.join(item.files)} only" for item in listing.partial]
     left_out += [f"{second} has the name of {first}" for first, second in listing.clashes]
+    left_out += [f"cannot read {path}: it is {kind}, not a file" for path, kind in listing.strays.items()]
     tasks = [task._replace(record=manifest.records.get(task.name)) for task in tasks]
     for outcome in spread(make, tasks, config.workers):
         if outcome.record is None:
@@ -89,6 +99,7 @@ def prepare(config: PrepareConfig, done: Callable[[Outcome, int], None] | None =
         if done is not None:
             done(outcome, len(tasks))
     manifest.finish()
+    settle(config.out, manifest.records.values())
     return Prepared(made, kept, left_out, sorted(manifest.records.keys() - {task.name for task in tasks}))
 
 
@@ -140,13 +151,14 @@ def _make(task: Task, sources: Mapping[str, str]) -> Record:
     if len(set(sizes.values())) > 1:
         listed = ", ".join(f"the {layer} {width}x{height}" for layer, (width, height) in sizes.items())
         raise InputError(f"its images differ in size: {listed}")
-    for layer, image in images.items():
-        ours = task.record.digests.get(layer, "") if task.record else ""
-        place(task.out / task.files[layer], _pixels(image), ours)
+    ours = (
+        {path: task.record.digests.get(layer, "") for layer, path in task.record.files.items()} if task.record else {}
+    )
+    digests = place_together(task.out, {task.files[layer]: _pixels(image) for layer, image in images.items()}, ours)
     return Record(
         task.name,
         dict(task.files),
-        {layer: digest(task.out / path) for layer, path in task.files.items()},
+        {layer: digests[path] for layer, path in task.files.items()},
         {
             "subset": task.item.subset,
             "split": task.item.split,
@@ -209,8 +221,7 @@ def _check_free(out: Path, listing: Listing) -> None:
         raise InputError(f"{out} is where the set itself is; give --out another folder")
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; give --out a folder")
-    others = [path for path in out.iterdir() if not LEFTOVER.fullmatch(path.name)] if out.is_dir() else []
-    if others and not (out / NAME).is_file():
+    if out.is_dir() and foreign(out) and not (out / NAME).is_file():
         raise InputError(f"{out} holds other things; give --out a new folder, or one that was prepared before")
 
 

@@ -1,5 +1,7 @@
 """The data sets of the field."""
 
+from collections.abc import Sequence
+
 from msloss_sirr.catalogue.description import SPLITS, Arrangement, Description, Part
 from msloss_sirr.errors import InputError
 
@@ -26,10 +28,10 @@ _FLASH = {"ambient": "{name}_ambient", "transmission": "{name}_ambient_T", "refl
 _ZHANG_TEST = frozenset(map(str, (3, 4, 9, 12, 15, 22, 23, 25, 29, 39, 46, 47, 58, 86, 87, 89, 93, 103, 107, 110)))
 
 
-def _sir2(subset: str, folder: str, release: Arrangement, counts: dict[str, int], *also: str) -> Part:
+def _sir2(subset: str, folder: str, release: Sequence[Arrangement], counts: dict[str, int], *also: str) -> Part:
     bases = (f"SIR2/{folder}", f"test/SIR2/{folder}", folder, subset, *also)
     layered = (Arrangement(bases, layers) for layers in (_LAYER_FOLDERS, _LAYER_FOLDERS_SHORT, _TAGGED))
-    return Part(subset, "test", (*layered, release), counts)
+    return Part(subset, "test", (*layered, *release), counts)
 
 
 _SETS = (
@@ -47,28 +49,33 @@ _SETS = (
             _sir2(
                 "postcard",
                 "PostcardDataset",
-                Arrangement(
-                    ("SIR2/Postcard Dataset", "Postcard Dataset"),
-                    {
-                        "ambient": "{dir}/{name}-m{tail}",
-                        "transmission": "{dir}/{name}-g{tail}",
-                        "reflection": "{dir}/{name}-r{tail}",
-                    },
+                (
+                    Arrangement(
+                        ("SIR2/Postcard Dataset", "Postcard Dataset"),
+                        {
+                            "ambient": "{dir}/{name}-m{tail}",
+                            "transmission": "{dir}/{name}-g{tail}",
+                            "reflection": "{dir}/{name}-r{tail}",
+                        },
+                    ),
+                    Arrangement(("CoRRN/PostcardDataset", "SIR2/PostcardDataset", "PostcardDataset"), _SCENE_FOLDERS),
                 ),
                 {"postcard": 199},
             ),
             _sir2(
                 "object",
                 "SolidObjectDataset",
-                Arrangement(("SIR2/SolidObjectDataset", "SolidObjectDataset"), _SCENE_FOLDERS),
+                (Arrangement(("SIR2/SolidObjectDataset", "SolidObjectDataset", "solidobject"), _SCENE_FOLDERS),),
                 {"object": 200},
                 "solidobject",
             ),
             _sir2(
                 "wild",
                 "WildSceneDataset",
-                Arrangement(
-                    ("SIR2/WildSceneDataset", "WildSceneDataset", "SIR2/Wildscene", "Wildscene"), _SCENE_FOLDERS
+                (
+                    Arrangement(
+                        ("SIR2/WildSceneDataset", "WildSceneDataset", "SIR2/Wildscene", "Wildscene"), _SCENE_FOLDERS
+                    ),
                 ),
                 {"wild55": 55, "wild101": 101},
                 "sir2_withgt",
@@ -78,6 +85,7 @@ _SETS = (
         unverified=(
             "the licence",
             "the names of the reflections in the authors' own release (r beside m and g is looked for)",
+            "the names of transmissions and reflections where CoRRN's code reads m alone (g and r are looked for)",
             "how many pairs the authors' own release has of each subset: the counts are those of the benchmark",
         ),
     ),

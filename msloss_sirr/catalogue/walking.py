@@ -1,31 +1,36 @@
 """The files below a folder, however its links are laid."""
 
 import os
-import stat
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
 from msloss_sirr.errors import InputError
+from msloss_sirr.files import other_kind
+from msloss_sirr.images.listing import is_image_name
 
 _MOST, _DEEPEST = 20_000, 50
 """Folders that are looked into, and how deep."""
 
 
 class Entry(NamedTuple):
-    """What a folder holds: a file, or a link that leads nowhere."""
+    """What a folder holds: a file, a link that leads nowhere, or what has the name of an image and is none."""
 
     path: Path
     """Below the folder given, as it is named there."""
     broken: str = ""
     """Why a link is not followed; empty for files."""
+    kind: str = ""
+    """What it is if no file: ``"a folder"``, ``"a named pipe"``, ``"a socket"``, ``"a device"``."""
 
 
 def walk(folder: Path, *, deep: bool) -> Iterator[Entry]:
     """Yield the files of a folder by name, without hidden ones; nothing if there is no such folder.
 
-    Links are followed unless they lead in circles or nowhere: such links are yielded as broken.
+    Links are followed unless they lead in circles or nowhere: such links are yielded as broken. Folders, pipes, sockets
+    and devices are yielded as what they are if they have the name of an image, and else left out. A folder is looked
+    into whatever it is called.
 
     Args:
         folder: what to look through.
@@ -51,11 +56,12 @@ def _walk(folder: Path, above: tuple[Path, ...], visits: Iterator[int], *, deep:
         reason = _broken(path, above)
         if reason:
             yield Entry(path, reason)
-        elif path.is_dir():
-            if deep:
-                yield from _walk(path, (*above, path.resolve()), visits, deep=True)
-        elif stat.S_ISREG(path.stat().st_mode):  # no pipe, no device: reading one may never end
-            yield Entry(path)
+            continue
+        kind = other_kind(path)
+        if not kind or is_image_name(path):
+            yield Entry(path, kind=kind)
+        if deep and path.is_dir():
+            yield from _walk(path, (*above, path.resolve()), visits, deep=True)
 
 
 def _broken(path: Path, above: tuple[Path, ...]) -> str:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from msloss_sirr.errors import InputError
+from msloss_sirr.files import other_kind
 from msloss_sirr.images.listing import find_images
 from msloss_sirr.images.reading import read_depth, read_pixels, read_size
 
@@ -150,41 +151,47 @@ def check_pair(pair: PairPaths) -> None:
             "bring the pair to one size"
         )
     if pair.depth is not None:
-        _check_depth(pair.ambient, pair.depth)
+        check_depth(pair.ambient, pair.depth)
 
 
 def depth_paths(folder: Path, photos: Sequence[Path]) -> list[Path]:
     """Return the depth images of photographs: the files of a folder that have their names, whatever the suffix.
 
+    What is in them is for `check_depth` to say.
+
     Raises:
-        InputError: if there is no such folder, or a depth image is missing, of another size, no image, or of several
-            channels.
+        InputError: if there is no such folder, or a depth image is missing.
     """
     found = _by_stem(folder)
     for photo in photos:
         if photo.stem not in found:
             raise InputError(f"{photo} has no depth image; give it one, {folder / photo.stem}.png say")
-        _check_depth(photo, found[photo.stem])
     return [found[photo.stem] for photo in photos]
 
 
 def depth_images(folder: Path, photos: Sequence[Path]) -> Images:
-    """Return the depth images of photographs, decoded; see `depth_paths`."""
-    return Images(depth_paths(folder, photos), read=read_depth)
+    """Return the depth images of photographs, decoded; errors are those of `depth_paths` and `check_depth`."""
+    paths = depth_paths(folder, photos)
+    for photo, path in zip(photos, paths, strict=True):
+        check_depth(photo, path)
+    return Images(paths, read=read_depth)
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for path in find_images(folder):
-        if path.stem in found:
-            raise InputError(f"{path} and {found[path.stem].name} have the same name; keep one of them")
-        found[path.stem] = path
-    return found
-
-
-def _check_depth(photo: Path, depth: Path) -> None:
+def check_depth(photo: Path, depth: Path) -> None:
+    """Raise ``InputError`` if the depth image of a photograph is no image, of several channels, or of another size."""
     (height, width), other = read_size(photo), read_size(depth, depth=True)
     if (height, width) != other:
         raise InputError(
             f"{photo} is {width}x{height} but its depth image is {other[1]}x{other[0]}; bring it to that size"
         )
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in sorted(find_images(folder), key=lambda path: bool(other_kind(path))):  # files first
+        if path.stem in found:
+            if other_kind(path):
+                continue
+            raise InputError(f"{path} and {found[path.stem].name} have the same name; keep one of them")
+        found[path.stem] = path
+    return found

@@ -10,7 +10,7 @@ from msloss_sirr.catalogue.layout import open_set, parse_source
 from msloss_sirr.data.config import DataConfig
 from msloss_sirr.data.damage import Damage
 from msloss_sirr.data.draws import Draws
-from msloss_sirr.data.folders import Cache, Images, PairPaths, Pairs, check_pair, depth_paths, pairs_of
+from msloss_sirr.data.folders import Cache, Images, PairPaths, Pairs, check_depth, check_pair, depth_paths, pairs_of
 from msloss_sirr.errors import InputError
 from msloss_sirr.images.listing import find_images
 from msloss_sirr.images.reading import read_depth, read_size
@@ -29,7 +29,8 @@ def build_draws(
 ) -> Draws:
     """Return the draws that a configuration asks for.
 
-    The header of every file is read; what cannot be is named and left out, as many times as the configuration bears.
+    The header of every file is read; what cannot be is named and left out, as many times as the configuration bears. A
+    photo or pair whose depth image is damaged is left out with it.
 
     Args:
         config: which pairs and photos, and how often each.
@@ -45,8 +46,11 @@ def build_draws(
     if not config.pairs and not config.photos:
         raise InputError("nothing to train on; give --pairs, --photos or both")
     damage = damage or Damage(config.damaged)
-    sets = [_sound(list_pairs(text, depth=depth), check_pair, damage) for text in config.pairs]
+    sets = [_sound(list_pairs(text, depth=depth, stray=damage.meet), check_pair, damage) for text in config.pairs]
     photos = _sound([path for folder in config.photos for path in find_images(folder)], read_size, damage)
+    depths = _depths_of(photos) if depth else {}
+    if depth:
+        photos = _sound(photos, lambda photo: check_depth(photo, depths[photo]), damage)
     for text, found in zip(config.pairs, sets, strict=True):
         if not found:
             raise InputError(f"{text} holds no pair that can be read")
@@ -63,7 +67,7 @@ def build_draws(
         clean_share=config.clean_share,
         pair_odds=_odds(config.pair_weights, sets) if config.pair_weights else None,
         seed=seed,
-        photo_depths=Images(_depths_of(photos), cache, read_depth) if depth and photos else None,
+        photo_depths=Images([depths[photo] for photo in photos], cache, read_depth) if depth and photos else None,
     )
 
 
@@ -81,20 +85,21 @@ def open_pairs(text: str | Path, *, depth: bool = False) -> Pairs:
     return pairs_of(found)
 
 
-def list_pairs(text: str | Path, *, depth: bool = False) -> list[PairPaths]:
+def list_pairs(text: str | Path, *, depth: bool = False, stray: Callable[[str], None] | None = None) -> list[PairPaths]:
     """Return the files of the pairs of a folder, or of a set of the catalogue.
 
     Args:
         text: a folder that holds ``ambient`` and ``transmission``, or ``SET=FOLDER``, ``SET/SUBSET=FOLDER``,
             ``SET/SUBSET/SPLIT=FOLDER``. Images are matched by name without suffix.
         depth: whether there must be depth images too, in a folder ``depth`` beside ``ambient``.
+        stray: told of what has the name of an image and is no file; ``None`` for an error.
 
     Raises:
         InputError: if there is nothing of the kind, or a pair is not whole.
     """
     source = parse_source(str(text))
     found = []
-    for item in open_set(source.name, source.folder, subset=source.subset, split=source.split):
+    for item in open_set(source.name, source.folder, subset=source.subset, split=source.split, stray=stray):
         if not {"ambient", "transmission"} <= item.files.keys():
             raise InputError(f"{text} holds photographs, not pairs")
         ambient, depth_image = item.files["ambient"], item.files.get("depth")
@@ -134,10 +139,10 @@ def _odds(weights: Sequence[float], sets: Sequence[Sequence[object]]) -> list[fl
     return [weight / len(found) for weight, found in zip(weights, sets, strict=True) for _ in found]
 
 
-def _depths_of(photos: Sequence[Path]) -> list[Path]:
-    """Return the depth images of photos, which lie beside them, each folder's in ``depth``."""
+def _depths_of(photos: Sequence[Path]) -> dict[Path, Path]:
+    """Return the depth images by their photos, which they lie beside, each folder's in ``depth``."""
     found: dict[Path, Path] = {}
     for folder in dict.fromkeys(path.parent for path in photos):
         here = [path for path in photos if path.parent == folder]
         found.update(zip(here, depth_paths(folder / "depth", here), strict=True))
-    return [found[path] for path in photos]
+    return found

@@ -96,6 +96,9 @@ def _of_listing(listing: Listing) -> Iterator[Finding]:
     for path, reason in listing.broken.items():
         (name,) = _names(listing.root, (path,))
         yield Finding("warning", "link", (name,), f"the link {name} was not followed: {reason}")
+    for path, kind in listing.strays.items():
+        (name,) = _names(listing.root, (path,))
+        yield Finding("error", "unreadable", (name,), f"{name}: it is {kind}, not a file")
 
 
 def _of_counterparts(listing: Listing) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ KINDS = {
     "size": "images of an item that differ in size",
     "swapped": "pairs whose ambient image is darker than their transmission, as if they were exchanged",
     "unpaired": "images without their counterpart",
-    "unreadable": "files that cannot be read: empty, cut short, too large, or no images",
+    "unreadable": "what is named as an image and cannot be read: empty, cut short, too large, no image, no file",
 }
 """The kinds of findings, and what each is about."""
 

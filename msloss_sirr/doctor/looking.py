@@ -13,6 +13,7 @@ from torch import Tensor
 from msloss_sirr.catalogue.layout import Item
 from msloss_sirr.doctor.alike import hash_of
 from msloss_sirr.errors import InputError
+from msloss_sirr.files import check_file
 from msloss_sirr.images.reading import read_depth, read_pixels, to_float
 from msloss_sirr.images.registration import register
 
@@ -138,6 +139,7 @@ def _tensor(image: Image.Image) -> Tensor:
 def _form_of(path: Path) -> tuple[str, bool]:
     """Return what an image file is other than RGB of 8 bits, and whether its EXIF data turn it, from its header."""
     try:
+        check_file(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image = Image.open(path)

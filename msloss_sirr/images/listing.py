@@ -8,7 +8,9 @@ SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
 
 def find_images(folder: Path) -> list[Path]:
-    """Return the image files directly in ``folder``, by name; hidden files are left out, links that lead nowhere not.
+    """Return the image files directly in ``folder``, by name; hidden files are left out.
+
+    What has the name of an image and is none is not: links that lead nowhere, folders, pipes. Reading it says so.
 
     Raises:
         InputError: if there is no such folder, or no image in it.
@@ -16,9 +18,7 @@ def find_images(folder: Path) -> list[Path]:
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "does not exist"
         raise InputError(f"{folder} {what}; give a folder of images")
-    found = sorted(
-        p for p in folder.iterdir() if is_image_name(p) and (p.is_file() or (p.is_symlink() and not p.exists()))
-    )
+    found = sorted(filter(is_image_name, folder.iterdir()))
     if not found:
         raise InputError(f"{folder} holds no images; files ending in {', '.join(sorted(SUFFIXES))} are looked for")
     return found

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from msloss_sirr.errors import InputError
+from msloss_sirr.files import check_file
 
 _ORIENTATION = 0x0112
 _DEEPEST = 2**16 - 1
@@ -71,11 +72,13 @@ def read_depth(path: Path) -> Tensor:
     """Return the values of a depth image, upright, ``(1, H, W)``, float32: one channel of 8, 16 or 32 bits.
 
     Raises:
-        InputError: if the file cannot be read or decoded whole, or has several channels.
+        InputError: if the file cannot be read or decoded whole, has several channels, or no finite number.
     """
     with _opened(path) as image:
         _check_channels(path, image)
         array = np.array(ImageOps.exif_transpose(image), dtype=np.float32)
+        if not np.isfinite(array).any():
+            raise InputError(f"{path} has no finite number, so no depth")
         return torch.from_numpy(array)[None]
 
 
@@ -132,6 +135,7 @@ def _check_channels(path: Path, image: Image.Image) -> None:
 def _opened(path: Path) -> Iterator[Image.Image]:
     """Open an image; whatever goes wrong until it is closed becomes one sentence about the file."""
     try:
+        check_file(path)
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             warnings.filterwarnings("ignore", "Corrupt EXIF data|Palette images with Transparency")

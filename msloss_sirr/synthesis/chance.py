@@ -17,10 +17,15 @@ class Chance:
 
     Args:
         seeds: one for each image.
-        like: a tensor of the device and type that numbers shall have.
+        like: the images, ``(N, ...)``; numbers are of their device and type.
+
+    Raises:
+        ValueError: if there are more or fewer seeds than images.
     """
 
     def __init__(self, seeds: Sequence[int], like: Tensor) -> None:
+        if len(seeds) != len(like):
+            raise ValueError(f"{len(seeds)} seeds for {len(like)} images; give one seed for each image")
         self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self._like = like
 
@@ -31,7 +36,7 @@ class Chance:
 
     def only(self, indices: Sequence[int]) -> "Chance":
         """Return the random numbers of some of the images, to be drawn from here on."""
-        some = Chance((), self._like)
+        some = Chance((), self._like[:0])
         some._generators = [self._generators[index] for index in indices]
         return some
 
@@ -45,7 +50,7 @@ class Chance:
 
     def uniforms(self, channels: int, low: float, high: float) -> Tensor:
         """Return numbers between two for each channel of each image, ``(N, channels, 1, 1)``."""
-        draws = torch.stack([torch.rand(channels, generator=g) for g in self._generators])
+        draws = _stacked([torch.rand(channels, generator=each) for each in self._generators], channels)
         return (low + (high - low) * draws).to(self._like).view(-1, channels, 1, 1)
 
     def choice(self, odds: Sequence[float]) -> list[int]:
@@ -60,4 +65,9 @@ class Chance:
 
     def normal(self, *shape: int) -> Tensor:
         """Return normally distributed numbers, ``(N, *shape)``."""
-        return torch.stack([torch.randn(shape, generator=g) for g in self._generators]).to(self._like)
+        return _stacked([torch.randn(shape, generator=each) for each in self._generators], *shape).to(self._like)
+
+
+def _stacked(draws: list[Tensor], *shape: int) -> Tensor:
+    """Return what was drawn for each image, ``(N, *shape)``, even if there is none."""
+    return torch.stack(draws) if draws else torch.empty(0, *shape)

@@ -24,7 +24,8 @@ Change: TypeAlias = Callable[[Tensor, Chance], Tensor]
 def through(glass: GlassConfig, recipe: Recipe) -> Recipe:
     """Return a recipe with what glass and camera add.
 
-    Without noise and compression, no reflection still means I = T; R is what the reflection adds before them.
+    Without noise and compression, no reflection still means I = T; R is what the reflection adds before them. More or
+    fewer seeds than images are a ``ValueError``.
     """
 
     @torch.no_grad()
@@ -101,7 +102,7 @@ def compressed(images: Tensor, chance: Chance) -> Tensor:
     """Write each image as a JPEG file of a quality from 60 to 95, and read it again."""
     qualities = chance.uniform(60, 95).flatten().tolist()
     again = [_written(to_bytes(image).cpu(), round(quality)) for image, quality in zip(images, qualities, strict=True)]
-    return to_float(torch.stack(again)).to(images)
+    return to_float(torch.stack(again)).to(images) if again else images.clone()
 
 
 def _written(pixels: Tensor, quality: int) -> Tensor:

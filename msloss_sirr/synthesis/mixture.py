@@ -28,6 +28,8 @@ def mixture(recipes: Mapping[str, Recipe], odds: Mapping[str, float]) -> Recipe:
 
     def made(scene: Tensor, mirrored: Tensor, seeds: Sequence[int]) -> Composite:
         choice = Chance.beside(seeds, "recipe", scene).choice([odds[name] for name in names])
+        if not choice:
+            return recipes[names[0]](scene, mirrored, seeds)
         parts, order = [], []
         for number, name in enumerate(names):
             chosen = [index for index, chosen in enumerate(choice) if chosen == number]

@@ -44,13 +44,16 @@ def linear(scene: Tensor, mirrored: Tensor, seeds: Sequence[int], *, sharp: floa
     that needs a pixel above 0.15, not what of it is left on the glass: a faint reflection is one, too.
 
     Args:
-        scene: ``(N, 3, H, W)``, RGB, sRGB-encoded, [0, 1]; sides of at least 11.
+        scene: ``(N, 3, H, W)``, RGB, sRGB-encoded, [0, 1]; sides of at least 11. N may be 0.
         mirrored: the same shape.
         seeds: one for each image of the batch; the composite is a function of it and the two photographs.
         sharp: probability that what is reflected is in focus, and left as it is where it would be blurred.
 
     Returns:
         I, T and R in [0, 1], with R = I - T.
+
+    Raises:
+        ValueError: if there are more or fewer seeds than images.
 
     Source: "Single Image Reflection Separation with Perceptual Losses", CVPR 2018, and the code published with it.
     """
@@ -71,7 +74,8 @@ def linear(scene: Tensor, mirrored: Tensor, seeds: Sequence[int], *, sharp: floa
         encode_(torch.add(reflected, light, alpha=dimming, out=i).clamp_(max=1))
         torch.mul(behind, dimming ** (1 / GAMMA), out=t)
         torch.sub(i, t, out=r).relu_()
-    behind_mean, before_mean, behind_most, before_most = torch.stack(seen).unbind(1)
+    statistics = torch.stack(seen) if seen else scene.new_empty(0, 4)
+    behind_mean, before_mean, behind_most, before_most = statistics.unbind(1)
     # composites have the published 0.1 then, too: encoded pixels are dimmed to no less than 0.9
     kept = (behind_mean <= 2 * before_mean) & (behind_most >= 0.15) & (before_most >= 0.15)
     return Composite(made[0], Layers(made[1], made[2]), kept)

@@ -30,6 +30,9 @@ def transplant(scene: Tensor, reflection: Tensor, seeds: Sequence[int]) -> Compo
 
     Returns:
         I, T and R in [0, 1]: T is the scene, and R = I - T. Every image is kept.
+
+    Raises:
+        ValueError: if there are more or fewer seeds than images.
     """
     strength = Chance(seeds, scene).uniform(0.0, 1.4)
     return composed(encoded(linear_light(scene) + strength * linear_light(reflection)), scene)

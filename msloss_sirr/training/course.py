@@ -5,6 +5,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -17,6 +18,7 @@ from torch.optim import Optimizer
 from msloss_sirr.data.damage import Damage
 from msloss_sirr.data.draws import DrawBatch, Draws, Rest, load
 from msloss_sirr.errors import InputError
+from msloss_sirr.holding import held
 from msloss_sirr.training.config import RunConfig
 from msloss_sirr.training.duration import seconds_of
 from msloss_sirr.training.pace import Pace
@@ -134,6 +136,11 @@ class Course:
             InputError: if data changed since the run was begun, its state is damaged, or too many files are.
             Stopped: if Ctrl-C or SIGTERM came; the state has been saved.
         """
+        with held(self.folder.path) if self.main else nullcontext():
+            self.folder.check(self.config)
+            self._run(trainee, draws, sources)
+
+    def _run(self, trainee: Trainee, draws: Draws, sources: Mapping[str, Iterable[Path]]) -> None:
         rest = Rest(draws)
         loader = self.accelerator.prepare(load(draws, self.config.batch, self.config.workers, rest))
         updates = len(loader) // self._accumulate

@@ -67,6 +67,8 @@ def _told(source: Mapping[str, Any] | None) -> str:
 def _content(path: Path) -> tuple[int, str]:
     """Return the length of a file, and the SHA-256 digits of what is in it."""
     digest, size = hashlib.sha256(), 0
+    if not path.is_file():  # a pipe would be waited for
+        return 0, "unread"
     try:
         with path.open("rb") as file:
             while block := file.read(2**20):

@@ -55,6 +55,7 @@ class RunFolder:
         self._config = path / "config.json"
         self._provenance = path / "provenance.json"
         self._say = say
+        self._said: set[str] = set()
 
     def check(self, config: RunConfig) -> None:
         """Raise ``InputError`` unless the run can begin here, or is the one to resume."""
@@ -112,7 +113,9 @@ class RunFolder:
         line = f"the run in {self.path} has {what} ({', '.join(differences)})"
         if not config.allow_changes:
             raise InputError(f"{line}; resume it with its own, or with --allow-changes")
-        self._say(line)
+        if line not in self._said:
+            self._said.add(line)
+            self._say(line)
 
 
 def _read(path: Path, kind: type) -> Any:

@@ -1,8 +1,10 @@
 """The catalogue: every layout that it names is found, and nothing that is not there."""
 
 import os
+import socket
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -200,7 +202,7 @@ def test_links_are_followed_unless_they_lead_in_circles(tmp_path: Path) -> None:
         (root / path).symlink_to(target)
     os.mkfifo(root / "pipe.png")
     touch(root / ".hidden" / "3.png")
-    found = {entry.path.relative_to(root).as_posix(): entry.broken for entry in walk(root, deep=True)}
+    found = {entry.path.relative_to(root).as_posix(): entry.broken for entry in walk(root, deep=True) if not entry.kind}
     assert {path for path, broken in found.items() if not broken} == {"a/1.png", "b/1.png", "link.png", "out/2.png"}
     reasons = {path: broken for path, broken in found.items() if broken}
     assert reasons.keys() == {"a/up", "b/up", "me", "gone"}
@@ -209,7 +211,66 @@ def test_links_are_followed_unless_they_lead_in_circles(tmp_path: Path) -> None:
     assert list(walk(root / "none", deep=True)) == []
     linked = tmp_path / "linked"
     linked.symlink_to(root)
-    assert [e.path.name for e in walk(linked, deep=False) if not e.broken] == ["link.png"]
+    assert [e.path.name for e in walk(linked, deep=False) if not (e.broken or e.kind)] == ["link.png"]
+
+
+@contextmanager
+def socket_at(path: Path) -> Iterator[None]:
+    """Bind a socket, whose address must be shorter than a test's folder may be."""
+    before = Path.cwd()
+    with socket.socket(socket.AF_UNIX) as bound:
+        os.chdir(path.parent)
+        bound.bind(path.name)
+        os.chdir(before)
+        yield
+
+
+def test_what_is_no_file_is_told_from_files(tmp_path: Path) -> None:
+    touch(tmp_path / "folder.png" / "within.png")
+    touch(tmp_path / "plain" / "a.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device.png").symlink_to(os.devnull)
+    with socket_at(tmp_path / "socket.png"):
+        kinds = {"device": "a device", "folder": "a folder", "pipe": "a named pipe", "socket": "a socket"}
+        assert {e.path.stem: e.kind for e in walk(tmp_path, deep=False)} == kinds
+        files = [entry.path.name for entry in walk(tmp_path, deep=True) if not entry.kind]
+        assert files == ["within.png", "a.png"]
+        with pytest.raises(InputError, match=r"cannot read .*device.png: it is a device, not a file"):
+            open_set("photos", tmp_path)
+        assert list_set("photos", tmp_path).strays == {tmp_path / f"{name}.png": kind for name, kind in kinds.items()}
+
+
+def test_what_is_no_file_is_an_image_only_in_the_place_of_one(tmp_path: Path) -> None:
+    for name in ("whole", "beside", "lone"):
+        for layer in ("ambient", "transmission"):
+            touch(tmp_path / layer / f"{name}.png")
+    for name in ("lone.png", "beside.jpg", "nothing.png"):
+        path = tmp_path / "ambient" / name
+        path.unlink(missing_ok=True)
+        path.mkdir()
+    listing = list_set("pairs", tmp_path)
+    assert {item.name: item.files["ambient"].name for item in listing.items} == {
+        "whole": "whole.png",
+        "beside": "beside.png",
+        "lone": "lone.png",
+    }
+    assert not listing.partial
+    assert not listing.clashes
+    assert {path.name: kind for path, kind in listing.strays.items()} == dict.fromkeys(
+        ("beside.jpg", "nothing.png"), "a folder"
+    )
+    told: list[str] = []
+    assert len(open_set("pairs", tmp_path, stray=told.append)) == 3
+    assert len(told) == 2
+
+
+def test_folders_that_are_named_as_images_are_looked_into(tmp_path: Path) -> None:
+    for letter in "mgr":
+        touch(tmp_path / "WildSceneDataset" / "scene.png" / f"{letter}.png")
+    listing = list_set("sir2", tmp_path, subset="wild")
+    assert [item.name for item in listing.items] == ["scene.png"]
+    assert not listing.strays
 
 
 def test_links_that_could_be_no_image_are_nobodys_business(tmp_path: Path) -> None:
@@ -317,6 +378,55 @@ def test_the_test_pairs_of_zhang_may_have_leading_zeros(tmp_path: Path) -> None:
             touch(tmp_path / layer / f"{i:03}.png")
     assert len(open_set("real", tmp_path, split="test")) == 20
     assert len(open_set("real", tmp_path, split="train")) == 90
+
+
+@pytest.mark.parametrize(("subset", "folder"), [("postcard", "PostcardDataset"), ("object", "solidobject")])
+def test_pictures_of_sir2_are_found_where_corrn_has_them(tmp_path: Path, subset: str, folder: str) -> None:
+    for where in ("Focus/ab/11", "Focus/ab/13", "Thickness/ab/3"):
+        for letter in "mgr":
+            touch(tmp_path / folder / where / f"{letter}.png")
+    items = open_set("sir2", tmp_path, subset=subset)
+    assert [item.name for item in items] == ["Focus-ab-11", "Focus-ab-13", "Thickness-ab-3"]
+    for item in items:
+        assert {layer: path.stem for layer, path in item.files.items()} == {
+            "ambient": "m",
+            "transmission": "g",
+            "reflection": "r",
+        }
+
+
+def numbered(folder: Path, numbers: Iterable[int]) -> None:
+    for layer in ("blended", "transmission_layer"):
+        for i in numbers:
+            touch(folder / layer / f"{i}.png")
+
+
+@pytest.mark.parametrize("folder", ["train/real", "real89", "train"])
+def test_names_decide_only_where_train_and_test_lie_in_one_folder(tmp_path: Path, folder: str) -> None:
+    numbered(tmp_path / folder, range(89))
+    numbered(tmp_path / "test" / "real20", range(20))
+    for split, count in (("train", 89), ("test", 20)):
+        assert {item.name for item in open_set("real", tmp_path, split=split)} == {str(i) for i in range(count)}
+    assert {item.subset for item in open_set("real", tmp_path, split="train")} == {"real89"}
+    assert len(open_set("real", tmp_path)) == 109
+    assert len(open_set("real", tmp_path / folder, split="train")) == 89
+    assert len(open_set("real", tmp_path / "test" / "real20", split="test")) == 20
+
+
+def test_a_folder_of_the_test_that_has_all_pairs_is_told_apart_by_name(tmp_path: Path) -> None:
+    numbered(tmp_path / "real20", range(1, 111))
+    numbered(tmp_path / "all", range(1, 111))
+    assert len(open_set("real", tmp_path, split="test")) == 20
+    tested = {item.name for item in open_set("real", tmp_path / "all", split="test")}
+    trained = {item.name for item in open_set("real", tmp_path / "all", split="train")}
+    assert (len(tested), len(trained), len(tested & trained)) == (20, 90, 0)
+
+
+def test_test_pairs_alone_are_nothing_to_train_on(tmp_path: Path) -> None:
+    numbered(tmp_path, [int(name) for part in SETS["real"].parts for name in part.names or ()])
+    assert len(open_set("real", tmp_path, split="test")) == 20
+    with pytest.raises(InputError, match="holds nothing of real"):
+        open_set("real", tmp_path, split="train")
 
 
 def test_folders_that_link_back_and_forth_are_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

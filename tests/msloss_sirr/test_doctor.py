@@ -181,6 +181,20 @@ def link_in_a_circle(tree: Path) -> None:
     (tree / WILD / "blended" / "loop.png").symlink_to("loop.png")
 
 
+def pipe(tree: Path) -> None:
+    pair(tree)[0].unlink()
+    os.mkfifo(pair(tree)[0])
+
+
+def make_folder(tree: Path) -> None:
+    pair(tree)[1].unlink()
+    pair(tree)[1].mkdir()
+
+
+def pipe_beside(tree: Path) -> None:
+    os.mkfifo(pair(tree)[0].with_suffix(".jpg"))
+
+
 def edit(path: Path, change: Callable[[Image.Image], Image.Image]) -> None:
     with Image.open(path) as image:
         change(image).save(path)
@@ -207,6 +221,9 @@ def write_deep(path: Path, values: np.ndarray) -> None:
         (truncate, "error", "unreadable"),
         (empty, "error", "unreadable"),
         (write_text, "error", "unreadable"),
+        (pipe, "error", "unreadable"),
+        (make_folder, "error", "unreadable"),
+        (pipe_beside, "error", "unreadable"),
         (copy_over, "error", "identical"),
         (dim_a_little, "warning", "identical"),
         (name_twice, "error", "name"),
@@ -310,6 +327,17 @@ def test_a_folder_of_links_that_lead_nowhere_is_not_sound(tmp_path: Path) -> Non
     diagnosis = examine(list_set("pairs", tmp_path))
     assert not diagnosis.sound
     assert [finding.kind for finding in diagnosis.findings] == ["absent", "link", "link"]
+
+
+def test_a_folder_of_what_is_no_file_is_not_sound(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "folder.png").mkdir()
+    diagnosis = examine(list_set("photos", tmp_path))
+    assert [(f.kind, f.sentence) for f in diagnosis.findings] == [
+        ("absent", "nothing of the set can be read here"),
+        ("unreadable", "folder.png: it is a folder, not a file"),
+        ("unreadable", "pipe.png: it is a named pipe, not a file"),
+    ]
 
 
 def test_names_that_are_no_text_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """Image files: every kind is read right or refused in one line, and written whole or not at all."""
 
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -9,10 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
+from msloss_sirr.catalogue.manifest import digest
 from msloss_sirr.errors import InputError
 from msloss_sirr.files import whole_file
 from msloss_sirr.images.listing import find_images
-from msloss_sirr.images.reading import read_photo, read_pixels, read_size, to_bytes, to_float
+from msloss_sirr.images.reading import read_depth, read_photo, read_pixels, read_size, to_bytes, to_float
 from msloss_sirr.images.writing import write_pixels
 
 array = np.random.default_rng(0).integers(0, 256, (5, 8, 3), dtype=np.uint8)
@@ -161,6 +163,14 @@ def test_writing_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
 
 
+@pytest.mark.parametrize("name", ["a" * 251 + ".png", "é" * 125 + "a.png"])
+def test_names_may_be_as_long_as_file_systems_allow(tmp_path: Path, name: str) -> None:
+    assert len(os.fsencode(name)) == 255
+    pixels = torch.zeros(3, 4, 4, dtype=torch.uint8)
+    write_pixels(tmp_path / name, pixels)
+    assert torch.equal(read_pixels(tmp_path / name), pixels)
+
+
 def test_written_files_have_the_usual_permissions(tmp_path: Path) -> None:
     (tmp_path / "plain").touch()
     with whole_file(tmp_path / "a") as partial:
@@ -176,8 +186,19 @@ def test_unknown_suffix_is_refused(tmp_path: Path) -> None:
 def test_folders_are_listed_by_name_without_what_is_no_image(tmp_path: Path) -> None:
     for name in ("b.JPG", "a.png", ".hidden.png", "notes.txt"):
         (tmp_path / name).touch()
-    (tmp_path / "c.png").mkdir()
     assert [p.name for p in find_images(tmp_path)] == ["a.png", "b.JPG"]
+
+
+def test_what_is_no_file_is_listed_and_never_opened(tmp_path: Path) -> None:
+    (tmp_path / "folder.png").mkdir()
+    os.mkfifo(tmp_path / "pipe.tif")
+    (tmp_path / "zero.png").symlink_to("/dev/zero")
+    kinds = {"folder.png": "a folder", "pipe.tif": "a named pipe", "zero.png": "a device"}
+    assert [path.name for path in find_images(tmp_path)] == list(kinds)
+    for name, kind in kinds.items():
+        for read in (read_pixels, read_photo, read_depth, read_size, digest):
+            with pytest.raises(InputError, match=f"^cannot read {tmp_path / name}: it is {kind}, not a file$"):
+                read(tmp_path / name)
 
 
 def test_bytes_and_floats_are_inverse() -> None:

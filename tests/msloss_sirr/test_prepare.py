@@ -1,5 +1,9 @@
 """Prepared copies: smaller, upright, 8-bit RGB; made once, whole, and nowhere else."""
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +15,8 @@ from PIL import Image, ImageCms
 
 from msloss_sirr.catalogue.config import PrepareConfig
 from msloss_sirr.catalogue.layout import open_set
-from msloss_sirr.catalogue.manifest import NAME, digest, read_manifest
+from msloss_sirr.catalogue.manifest import NAME, Manifest, digest, read_manifest
+from msloss_sirr.catalogue.placing import JOURNAL
 from msloss_sirr.catalogue.prepare import Outcome, Prepared, prepare
 from msloss_sirr.cli import main
 from msloss_sirr.errors import InputError
@@ -103,11 +108,80 @@ def test_a_run_that_was_killed_goes_on(pairs: Path, out: Path) -> None:
         prepare(config(pairs, out), kill)
     (out / "ambient" / ".2.png.01234567.partial").write_text("half")
     (out / "ambient" / ".2.89abcdef.candidate.png").write_text("half")
+    (out / "ambient" / ".01234567.partial").write_text("half")
+    (out / "ambient" / ".89abcdef.candidate.png").write_text("half")
     (out / "ambient" / "2.png").write_bytes((out.with_name("whole") / "ambient" / "2.png").read_bytes())
     with (out / NAME).open("a") as file:
         file.write('{"name": "2", "fil')
     assert prepare(config(pairs, out)) == Prepared(2, 2, [], [])
     assert {k: v[0] for k, v in state_of(out).items()} == {k: v[0] for k, v in state_of(out.with_name("whole")).items()}
+
+
+KILLED_AT = """
+import os, signal, sys
+from pathlib import Path
+from msloss_sirr.catalogue import placing, prepare
+from msloss_sirr.catalogue.config import PrepareConfig
+from msloss_sirr.catalogue.manifest import Manifest
+
+def killed(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+where, folder, out = sys.argv[1:]
+if where == "before the manifest has the item":
+    Manifest.add = killed
+else:
+    replace = Path.replace
+    placed = []
+    def replace_or_die(path, target):
+        if ".candidate" in path.name:
+            if placed:
+                killed()
+            placed.append(target)
+        return replace(path, target)
+    Path.replace = replace_or_die
+prepare.prepare(PrepareConfig("pairs", Path(folder), Path(out), workers=1))
+"""
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("where", ["before the manifest has the item", "between two images"])
+def test_what_a_kill_left_is_made_anew_though_the_source_has_changed(
+    pairs: Path, out: Path, where: str, again: bool
+) -> None:
+    if again:
+        prepare(config(pairs, out))
+        save(pairs / "ambient" / "0.png", smooth(60))
+    command = [sys.executable, "-c", KILLED_AT, where, str(pairs), str(out)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert (out / "ambient" / "0.png").exists()
+    for layer in ("ambient", "transmission"):
+        save(pairs / layer / "0.png", smooth(len(layer)))
+    kept = 3 if again else 0
+    assert prepare(config(pairs, out)) == Prepared(4 - kept, kept, [], [])
+    for layer in ("ambient", "transmission"):
+        assert np.array_equal(pixels_of(out / layer / "0.png"), pixels_of(pairs / layer / "0.png"))
+    assert not list(out.rglob(".*"))
+
+
+def test_what_others_put_where_a_killed_run_wrote_stays(pairs: Path, out: Path) -> None:
+    def kill(*_: object) -> None:
+        raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Manifest, "add", kill)
+        with pytest.raises(Killed):
+            prepare(config(pairs, out))
+    save(out / "ambient" / "0.png", smooth(70))
+    mine = digest(out / "ambient" / "0.png")
+    with (out / JOURNAL).open("a") as file:
+        file.write('{"../pairs/ambient/1.png": "' + digest(pairs / "ambient" / "1.png") + '"}\n{"ambient/1.p')
+    prepared = prepare(config(pairs, out))
+    assert (prepared.made, len(prepared.left_out)) == (3, 1)
+    assert "0.png is there already, and not what was written here" in prepared.left_out[0]
+    assert digest(out / "ambient" / "0.png") == mine
+    assert not (out / "transmission" / "0.png").exists()
+    assert (pairs / "ambient" / "1.png").exists()
 
 
 def test_workers_write_the_same(pairs: Path, out: Path) -> None:
@@ -144,6 +218,20 @@ def test_damaged_items_are_named_and_left_out(pairs: Path, out: Path, capsys: py
             save(pairs / layer / f"{name}.png", smooth(9))
     main(["data", "prepare", "pairs", str(pairs), "-o", str(out), "-j", "1"])
     assert capsys.readouterr().out == f"4 items made, 1 kept, 0 left out: {out}\n"
+
+
+def test_what_is_no_file_is_named_and_left_out(pairs: Path, out: Path) -> None:
+    (pairs / "ambient" / "0.png").unlink()
+    os.mkfifo(pairs / "ambient" / "0.png")
+    (pairs / "transmission" / "1.png").unlink()
+    (pairs / "transmission" / "1.png").mkdir()
+    os.mkfifo(pairs / "ambient" / "lone.png")
+    prepared = prepare(config(pairs, out))
+    assert (prepared.made, prepared.kept) == (2, 0)
+    lone, zero, one = prepared.left_out
+    assert lone == f"cannot read {pairs / 'ambient' / 'lone.png'}: it is a named pipe, not a file"
+    assert zero == f"0: cannot read {pairs / 'ambient' / '0.png'}: it is a named pipe, not a file"
+    assert one == f"1: cannot read {pairs / 'transmission' / '1.png'}: it is a folder, not a file"
 
 
 def forms() -> list[tuple[str, Callable[[Image.Image, Path], None]]]:
@@ -218,6 +306,14 @@ def test_wide_images_and_strange_names(tmp_path: Path, out: Path) -> None:
     with Image.open(out / f"{name}.png") as image:
         assert image.size == (10_000, 50)
     assert [item.name for item in open_set("photos", out)] == [name]
+
+
+def test_names_may_be_as_long_as_file_systems_allow(tmp_path: Path, out: Path) -> None:
+    names = ["a" * 251, "é" * 125 + "a"]
+    for name in names:
+        save(tmp_path / "set" / f"{name}.png", smooth(1))
+    assert prepare(config(tmp_path / "set", out, name="photos")) == Prepared(2, 0, [], [])
+    assert [item.name for item in open_set("photos", out)] == names
 
 
 def test_subsets_and_splits_do_not_collide(tmp_path: Path, out: Path) -> None:

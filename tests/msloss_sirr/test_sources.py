@@ -1,11 +1,15 @@
 """From a configuration to draws: several sets, weights, recipes, and damaged files within their budget."""
 
 import dataclasses
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from msloss_sirr import DataConfig, GlassConfig, InputError, SynthesisConfig, TrainConfig, score, train
 from msloss_sirr.data.damage import Damage
@@ -146,6 +150,62 @@ def test_links_that_lead_nowhere_are_damaged_files(pairs: Path, photos: Path) ->
         (pairs / layer / "x.png").symlink_to("x.png")
     with pytest.raises(InputError, match=r"the link .*x.png was not followed: it leads in a circle"):
         open_pairs(pairs)
+
+
+def deepen(folder: Path, photos: Iterable[Path]) -> None:
+    """Give photographs depth images."""
+    folder.mkdir()
+    for path in photos:
+        with Image.open(path) as image:
+            image.convert("L").save(folder / f"{path.stem}.png")
+
+
+def test_damaged_depth_images_are_left_out_with_their_photographs(pairs: Path, photos: Path) -> None:
+    deepen(photos / "depth", photos.glob("*.png"))
+    deepen(pairs / "depth", (pairs / "ambient").iterdir())
+    (photos / "depth" / "photo 0.png").write_text("text")
+    (photos / "depth" / "photo 1.png").unlink()
+    os.mkfifo(photos / "depth" / "photo 1.png")
+    cut = photos / "depth" / "photo 2.png"
+    cut.write_bytes(cut.read_bytes()[:-100])
+    Image.fromarray(np.full((40, 56), np.nan, np.float32)).save(pairs / "depth" / "0.tif")
+    (pairs / "depth" / "0.png").unlink()
+    (pairs / "depth" / "1.png").write_bytes(b"")
+    said: list[str] = []
+    damage = Damage(5, said.append)
+    config = DataConfig(pairs=(pairs,), photos=(photos,), crop=16)
+    draws = build_draws(config, length=60, seed=0, depth=True, damage=damage)
+    assert ["1.png" in said[0], "photo 0.png" in said[1], "photo 1.png: it is a named pipe" in said[2]] == [True] * 3
+    for i in range(60):
+        assert draws[i].depth is not None
+        for what in draws[i].damaged:
+            damage.meet(what)
+    assert len(said) == 5
+    assert sorted("0.tif has no finite number" in line or str(cut) in line for line in said) == [False] * 3 + [True] * 2
+    with pytest.raises(InputError, match=r"photo 1.png: it is a named pipe, .*more damaged files than the 2"):
+        build_draws(dataclasses.replace(config, damaged=2), length=4, seed=0, depth=True)
+    (photos / "depth" / "photo 3.png").unlink()
+    with pytest.raises(InputError, match=r"photo 3.png has no depth image; give it one"):
+        build_draws(dataclasses.replace(config, damaged=9), length=4, seed=0, depth=True)
+
+
+def test_what_is_no_file_is_damaged(pairs: Path, photos: Path) -> None:
+    os.mkfifo(photos / "pipe.png")
+    (photos / "folder.png").mkdir()
+    (pairs / "ambient" / "0.png").unlink()
+    os.mkfifo(pairs / "ambient" / "0.png")
+    os.mkfifo(pairs / "transmission" / "x.png")
+    (pairs / "ambient" / "y.png").mkdir()
+    said: list[str] = []
+    config = DataConfig(pairs=(pairs,), photos=(photos,), crop=16, damaged=5)
+    draws = build_draws(config, length=8, seed=0, damage=Damage(5, said.append))
+    named = ("y.png: it is a folder", "x.png: it is a named pipe", "0.png: it is a named pipe")
+    named += ("folder.png: it is a folder", "pipe.png: it is a named pipe")
+    assert len(said) == 5
+    assert all(sum(name in line for line in said) == 1 for name in named)
+    assert not any(draws[i].damaged for i in range(8))
+    with pytest.raises(InputError, match=r"it is a .*, not a file; more damaged files than the 4 to be left out"):
+        build_draws(dataclasses.replace(config, damaged=4), length=8, seed=0)
 
 
 def test_sets_without_anything_to_read_are_named(pairs: Path, photos: Path) -> None:

@@ -72,6 +72,22 @@ def test_recipes_take_small_pictures(name: str, height: int, width: int) -> None
     assert made.ambient.isfinite().all()
 
 
+@pytest.mark.parametrize("name", [*sorted(ALL), "everything"])
+def test_no_pictures_make_no_pictures(name: str) -> None:
+    recipe = {**ALL, "everything": through(EVERYTHING, ALL["mixture"])}[name]
+    made = recipe(torch.rand(0, 3, 20, 24), torch.rand(0, 3, 20, 24), [])
+    assert all(image.shape == (0, 3, 20, 24) for image in (made.ambient, *made.layers))
+    assert (made.kept.shape, made.kept.dtype) == ((0,), torch.bool)
+
+
+@pytest.mark.parametrize("name", [*sorted(ALL), "nothing"])
+@pytest.mark.parametrize(("count", "given"), [(0, 1), (2, 0), (2, 1), (2, 3)])
+def test_every_picture_has_one_seed(name: str, count: int, given: int) -> None:
+    recipe = {**ALL, "nothing": through(GlassConfig(), linear)}[name]
+    with pytest.raises(ValueError, match=f"^{given} seeds for {count} images; give one seed for each image$"):
+        recipe(torch.rand(count, 3, 20, 24), torch.rand(count, 3, 20, 24), range(given))
+
+
 def numbers(seed: int) -> Callable[[float, float], float]:
     """Return what a seed draws, one number after the other."""
     generator = torch.Generator().manual_seed(seed)
@@ -259,6 +275,12 @@ def test_mixture_makes_each_image_by_one_recipe() -> None:
     for odds in ({}, {"linear": 0.0}, {"other": 1.0}, {"linear": -1.0, "clip": 2.0}):
         with pytest.raises(ValueError, match="give one or more of"):
             mixture(RECIPES, odds)
+
+
+@pytest.mark.parametrize("name", ["ghosted", "covering", "relit", "tinted", "noisy", "compressed"])
+def test_glass_adds_nothing_to_no_pictures(name: str) -> None:
+    none = torch.rand(0, 3, 20, 24)
+    assert getattr(glass, name)(none, Chance([], none)).shape == none.shape
 
 
 @given(st.sampled_from(["ghosted", "covering", "relit", "tinted", "noisy", "compressed"]), seeds)
