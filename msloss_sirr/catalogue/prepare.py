@@ -86,6 +86,7 @@ def _prepare(
     left_out = [f"{item.name} is not whole: it has {', '.join(item.files)} only" for item in listing.partial]
     left_out += [f"{second} has the name of {first}" for first, second in listing.clashes]
     left_out += [f"cannot read {path}: it is {kind}, not a file" for path, kind in listing.strays.items()]
+    left_out += [f"the link {path} was not followed: {reason}" for path, reason in listing.broken.items()]
     tasks = [task._replace(record=manifest.records.get(task.name)) for task in tasks]
     for outcome in spread(make, tasks, config.workers):
         if outcome.record is None:
@@ -133,9 +134,7 @@ def make(task: Task) -> Outcome:
 
 def _intact(task: Task, record: Record) -> bool:
     """Return whether what was made before is there, and as it was made."""
-    return record.files == task.files and all(
-        is_file(task.out / path, record.digests.get(layer, "")) for layer, path in record.files.items()
-    )
+    return all(is_file(task.out / path, record.digests.get(layer, "")) for layer, path in task.files.items())
 
 
 def _make(task: Task, sources: Mapping[str, str]) -> Record:
@@ -172,9 +171,13 @@ def _make(task: Task, sources: Mapping[str, str]) -> Record:
 
 def _take_away(out: Path, before: Record | None, now: Record) -> None:
     """Delete what an earlier run wrote of layers that an item does not have any more."""
+    home = out.resolve()
     for layer, path in before.files.items() if before else ():
-        if path not in now.files.values() and before is not None and is_file(out / path, before.digests.get(layer, "")):
-            (out / path).unlink()
+        there = out / path
+        outside = home not in there.resolve().parents
+        if path in now.files.values() or before is None or outside or not is_file(there, before.digests.get(layer, "")):
+            continue
+        there.unlink()
 
 
 def _resized(image: Image.Image, short_side: int) -> Image.Image:

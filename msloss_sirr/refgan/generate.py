@@ -20,6 +20,7 @@ from msloss_sirr.data.folders import Images, ImageSequence, Pairs
 from msloss_sirr.data.reflections import Reflections
 from msloss_sirr.data.sources import open_pairs
 from msloss_sirr.errors import InputError
+from msloss_sirr.holding import held
 from msloss_sirr.images.listing import find_images
 from msloss_sirr.images.reading import read_pixels, to_bytes, to_float
 from msloss_sirr.photo.remove import find_device
@@ -52,7 +53,7 @@ def generate(config: RefganGenerateConfig) -> int:
 
     Raises:
         InputError: if the checkpoint, a folder or the device cannot be used, the out folder holds what was made
-            otherwise, or hardly a picture passes the filter.
+            otherwise, another run is writing to it, or hardly a picture passes the filter.
     """
     generator = load_generator(config.checkpoint)
     if generator.config.style == "reference" and config.references is None:
@@ -64,6 +65,12 @@ def generate(config: RefganGenerateConfig) -> int:
     maker = Maker(generator.to(find_device(config.device)), _sound(config.photos, damage), references, config)
     if not (config.out / NAME).exists() and any((config.out / part).exists() for part in _PARTS):
         raise InputError(f"{config.out} holds pairs that refgan has not made; give another --out")
+    with held(config.out):
+        return _generate(config, maker)
+
+
+def _generate(config: RefganGenerateConfig, maker: "Maker") -> int:
+    """Make the pairs that the folder lacks, and return how many those were."""
     manifest = Manifest(config.out, maker.about())
     missing = [number for number in range(config.count) if not manifest.intact(_name(number))]
     make_room(config.out, [config.out / part for part in _PARTS])

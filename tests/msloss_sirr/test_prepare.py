@@ -475,6 +475,30 @@ def test_a_layer_that_is_gone_is_taken_away_and_what_is_not_ours_stays(pairs: Pa
     assert [path.name for path in (out / "reflection").iterdir()] == ["0.png"]
 
 
+def test_a_layer_that_is_gone_is_not_taken_away_through_a_link(pairs: Path, out: Path, tmp_path: Path) -> None:
+    for i in range(4):
+        save(pairs / "reflection" / f"{i}.png", smooth(50 + i))
+    prepare(config(pairs, out))
+    (out / "reflection").rename(tmp_path / "elsewhere")
+    (out / "reflection").symlink_to(tmp_path / "elsewhere")
+    before = state_of(tmp_path / "elsewhere")
+    for i in range(4):
+        (pairs / "reflection" / f"{i}.png").unlink()
+    assert prepare(config(pairs, out)).made == 4
+    assert state_of(tmp_path / "elsewhere") == before
+
+
+def test_links_of_a_set_that_lead_nowhere_are_named(pairs: Path, out: Path, tmp_path: Path) -> None:
+    for layer in ("ambient", "transmission"):
+        (pairs / layer / "9.png").symlink_to(tmp_path / "gone.png")
+    prepared = prepare(config(pairs, out))
+    assert prepared.made == 4
+    assert prepared.left_out == [
+        f"the link {pairs / layer / '9.png'} was not followed: it leads nowhere"
+        for layer in ("ambient", "transmission")
+    ]
+
+
 def test_what_a_kill_leaves_before_the_first_manifest_is_no_hindrance(pairs: Path, out: Path) -> None:
     out.mkdir()
     (out / f".{NAME}.0123abcd.partial").write_text("{")

@@ -132,11 +132,12 @@ def test_damage_is_remembered_after_a_break(
     other.write_bytes(other.read_bytes()[:-200])
     state = torch.load(config.out / "state.pt", weights_only=True)
     assert [str(cut) in what for what in state["damaged"]] == [True]
-    torch.save({**state, "epoch": -1}, config.out / "state.pt")  # as if more epochs were to come
+    torch.save({**state, "pace": {"done": 0, "spent": 0.0}}, config.out / "state.pt")  # as if more were to come
+    config = dataclasses.replace(config, allow_changes=True)
     with pytest.raises(InputError, match=r"photo 2.png.*; more damaged files than the 1 to be left out"):
         train(dataclasses.replace(config, resume=True))
     with pytest.raises(InputError, match=r"another configuration \(data.crop: 24 then, 32 now\)"):
-        train(drawing(dataclasses.replace(config, resume=True), crop=32))
+        train(drawing(dataclasses.replace(config, resume=True, allow_changes=False), crop=32))
     train(drawing(dataclasses.replace(config, resume=True), damaged=2))
 
 
