@@ -6,9 +6,13 @@ from msloss_sirr.training.config import TrainConfig
 
 def run_train(config: TrainConfig) -> None:
     """Train, and say how good the best checkpoint is."""
+    from accelerate import PartialState
+
     from msloss_sirr.training.loop import train
 
     best = train(config)
+    if not PartialState().is_main_process:
+        return
     print(  # noqa: T201
         f"best on validation: PSNR {best.after.psnr:.2f} dB (input {best.before.psnr:.2f}), "
         f"SSIM {best.after.ssim:.4f} (input {best.before.ssim:.4f}): {config.out / 'best.safetensors'}"

@@ -136,8 +136,10 @@ class Course:
             InputError: if data changed since the run was begun, its state is damaged, or too many files are.
             Stopped: if Ctrl-C or SIGTERM came; the state has been saved.
         """
+        self.accelerator.wait_for_everyone()  # all have looked at the folder before anything is written to it
         with held(self.folder.path) if self.main else nullcontext():
-            self.folder.check(self.config)
+            if self.main:
+                self.folder.check(self.config)
             self._run(trainee, draws, sources)
 
     def _run(self, trainee: Trainee, draws: Draws, sources: Mapping[str, Iterable[Path]]) -> None:

@@ -14,6 +14,7 @@ from msloss_sirr.errors import InputError
 from msloss_sirr.losses.config import LossConfig
 from msloss_sirr.models.config import RemoverConfig
 from msloss_sirr.training.config import TrainConfig
+from msloss_sirr.training.written import read_options, with_options
 
 PRESETS: dict[str, TrainConfig] = {
     "compact": TrainConfig(val=tyro.MISSING, out=tyro.MISSING),
@@ -49,6 +50,9 @@ class TrainOptions(TrainConfig):
     preset: Literal["compact", "paper"] = "compact"
     """What the defaults of all other options are: compact trains networks for little time and memory; paper is the
     training of the paper, as it says."""
+    config: Path | None = None
+    """YAML file of options by their names; those given on the command line go before it. The config.json of another
+    run's folder is one, too."""
 
 
 def preset(name: str, *, val: Path, out: Path, **changes: Any) -> TrainConfig:
@@ -72,10 +76,22 @@ def preset(name: str, *, val: Path, out: Path, **changes: Any) -> TrainConfig:
 
 
 def defaults(words: Sequence[str]) -> TrainOptions:
-    """Return the defaults that the words of a command line ask for, by ``--preset NAME``."""
+    """Return the defaults that the words of a command line ask for, by ``--preset NAME`` and ``--config FILE``.
+
+    Raises:
+        InputError: if the file cannot be used.
+    """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--preset", nargs="?")
-    name = parser.parse_known_args(words)[0].preset
-    chosen = PRESETS.get(name, PRESETS["compact"])  # whoever parses the words refuses another name
+    parser.add_argument("--config", nargs="?", type=Path)
+    asked = parser.parse_known_args(words)[0]
+    told = {} if asked.config is None else read_options(asked.config)
+    wanted = asked.preset or told.get("preset")
+    name: Literal["compact", "paper"] = "paper" if wanted == "paper" else "compact"  # another name is refused later
+    chosen = PRESETS[name]
     known = {field.name: getattr(chosen, field.name) for field in dataclasses.fields(chosen)}
-    return TrainOptions(**known, preset=name if name in PRESETS else "compact")
+    options = TrainOptions(**known, preset=name)
+    if asked.config is None:
+        return options
+    said = {field: value for field, value in told.items() if field not in {"config", "resume"}}
+    return with_options(options, said, asked.config, flat="data")

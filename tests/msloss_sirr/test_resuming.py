@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -215,7 +216,7 @@ def test_a_resume_with_others_is_refused_unless_asked_for(
 
 
 def words(config: TrainConfig) -> list[str]:
-    """Return the command of a training."""
+    """Return the words of a training's command."""
     options = {
         "--pairs": config.data.pairs[0],
         "--photos": config.data.photos[0],
@@ -233,10 +234,10 @@ def words(config: TrainConfig) -> list[str]:
         "--model.patch": 1,
     }
     told = [str(word) for option in options.items() for word in option]
-    return [sys.executable, "-m", "msloss_sirr", "train", *told, "--model.channels", "6", "8"]
+    return ["-m", "msloss_sirr", "train", *told, "--model.channels", "6", "8"]
 
 
-def started(config: TrainConfig, *more: str) -> subprocess.Popen[str]:
+def started(config: TrainConfig, *more: str, launcher: Sequence[str] = ()) -> subprocess.Popen[str]:
     alone = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.Popen(
         [*words(config), *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=alone
@@ -278,3 +279,21 @@ def test_a_signal_ends_it_in_one_line(config: TrainConfig, number: signal.Signal
     assert process.returncode == status
     assert errors.startswith("msloss-sirr: stopped in epoch ")
     assert errors.count("\n") == 1
+
+
+def test_two_processes_train_as_one_does(config: TrainConfig, tmp_path: Path) -> None:
+    two = dataclasses.replace(config, out=tmp_path / "two")
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    alone = started(config, "--batch", "4")
+    together = started(two, "--batch", "2", launcher=launcher)
+    (_, errors), (said, other_errors) = alone.communicate(), together.communicate()
+    assert (alone.returncode, together.returncode) == (0, 0), errors + other_errors
+    assert said.count("best on validation") == 1
+    (lines, weights), (others, other_weights) = outcome(config), outcome(two)
+    for line, other in zip(lines, others, strict=True):
+        assert line["loss"] == pytest.approx(other["loss"], rel=1e-4)
+        assert line["per_step"] == pytest.approx(other["per_step"], rel=1e-4)
+        assert line["psnr"] == pytest.approx(other["psnr"], abs=1e-2)
+        assert line["lr"] == other["lr"]
+    for one, another in zip(weights, other_weights, strict=True):
+        torch.testing.assert_close(one, another, rtol=1e-2, atol=1e-3)  # Adam enlarges differences in the last digit

@@ -1,0 +1,81 @@
+"""Configurations that are written in files."""
+
+import dataclasses
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_type_hints
+
+import yaml
+
+from msloss_sirr.errors import InputError
+
+_Config = TypeVar("_Config")
+
+
+def read_options(path: Path) -> dict[str, Any]:
+    """Return the options in a YAML or JSON file, by name.
+
+    Raises:
+        InputError: if it cannot be read, or is something else.
+    """
+    try:
+        told = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        first = " ".join(str(error).split())
+        raise InputError(f"{path} is no YAML: {first}") from error
+    if not isinstance(told, dict):
+        raise InputError(f"{path} holds no options; write them as in NAME: VALUE, a line each")
+    return {str(name).replace("-", "_"): value for name, value in told.items()}
+
+
+def with_options(config: _Config, told: Mapping[str, Any], source: Path, flat: str = "") -> _Config:
+    """Return a configuration with what options say in place of its own.
+
+    Args:
+        config: a dataclass; its fields that are dataclasses are given as mappings of their own.
+        told: the options.
+        source: where they stand, in messages.
+        flat: the name of a field whose own fields may stand beside it.
+
+    Raises:
+        InputError: if there is no such option, or it cannot be what is said.
+    """
+    fields = {field.name for field in dataclasses.fields(config)}  # type: ignore[arg-type]
+    inner = {field.name for field in dataclasses.fields(getattr(config, flat))} if flat else set()
+    types = get_type_hints(type(config))
+    changes: dict[str, Any] = {}
+    below: dict[str, Any] = {}
+    for name, value in told.items():
+        if name in inner and name not in fields:
+            below[name] = value
+        elif name not in fields:
+            close = get_close_matches(name, fields | inner, 1)
+            raise InputError(f"{source}: there is no option {name}" + (f"; perhaps {close[0]}" if close else ""))
+        elif dataclasses.is_dataclass(types[name]):
+            if not isinstance(value, dict):
+                raise InputError(f"{source}: {name} is {value!r}; give it options of its own")
+            below = {**below, **value} if name == flat else below
+            if name != flat:
+                changes[name] = with_options(getattr(config, name), value, source)
+        else:
+            changes[name] = _as(types[name], value)
+    if below:
+        changes[flat] = with_options(getattr(config, flat), below, source)
+    try:
+        return dataclasses.replace(config, **changes)  # type: ignore[type-var]
+    except (InputError, TypeError) as error:
+        raise InputError(f"{source}: {error}") from error
+
+
+def _as(kind: Any, value: Any) -> Any:
+    """Return what stands in a file as what a field wants, where files have another form of it."""
+    if kind is Path or Path in get_args(kind):
+        return Path(value) if isinstance(value, str) else value
+    if isinstance(value, list):
+        return tuple(_as(get_args(kind)[0], each) if get_args(kind) else each for each in value)
+    if isinstance(value, int) and not isinstance(value, bool) and (kind is float or float in get_args(kind)):
+        return float(value)
+    return value

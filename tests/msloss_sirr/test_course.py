@@ -1,0 +1,302 @@
+"""What ends a training, what moves the weights, what is kept of them, and how it is configured."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from msloss_sirr import InputError, LayersCriterion, Remover, RemoverConfig, TrainConfig, load_remover, train
+from msloss_sirr.cli import main
+from msloss_sirr.training.average import RunningMean
+from msloss_sirr.training.duration import seconds_of
+from msloss_sirr.training.pace import Pace, half_cosine, half_line
+from msloss_sirr.training.presets import defaults
+from msloss_sirr.training.provenance import fingerprint
+
+from .conftest import drawing
+
+
+def metrics(config: TrainConfig) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (config.out / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("25m", 1500), ("1.5h", 5400), ("1h30m", 5400), ("2d", 172800)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "m", "5x", "1h 5", "-3m", "1e3", "m5"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(InputError, match="give a time, as 90s, 25m or 1h30m"):
+        seconds_of(text)
+
+
+def test_pace_goes_by_updates_or_by_a_clock_that_stands_still_in_a_break() -> None:
+    now = 0.0
+    by_time = Pace(7, 100.0, clock=lambda: now)
+    now = 25.0
+    assert (by_time.fraction, by_time.left) == (0.25, 75.0)
+    state = by_time.state_dict()
+    now = 1000.0
+    later = Pace(7, 100.0, clock=lambda: now)
+    later.load_state_dict(state)
+    now = 1025.0
+    assert later.fraction == 0.5
+    by_updates = Pace(8, clock=lambda: now)
+    assert by_updates.left is None
+    by_updates.done, now = 2, 1035.0
+    assert (by_updates.fraction, by_updates.left) == (0.25, 30.0)
+
+
+def test_shapes_begin_at_all_and_end_at_nothing() -> None:
+    assert [round(half_cosine(x), 3) for x in (0, 0.25, 0.5, 1)] == [1.0, 0.854, 0.5, 0.0]
+    assert [half_line(x) for x in (0, 0.5, 0.75, 1)] == [1.0, 1.0, 0.5, 0.0]
+
+
+def test_iterations_end_it_in_the_middle_of_an_epoch(config: TrainConfig) -> None:
+    train(dataclasses.replace(config, iterations=5, epoch_images=12))
+    lines = metrics(config)
+    assert [line["epoch"] for line in lines] == [0, 1]
+    assert [line["lr"] for line in lines] == pytest.approx([config.lr * half_cosine(x / 5) for x in (2, 4)])
+
+
+def test_a_budget_ends_it_with_an_annealed_rate(config: TrainConfig) -> None:
+    train(dataclasses.replace(config, budget="3s", epoch_images=8))
+    assert metrics(config)[0]["lr"] > 0.3 * config.lr
+    assert metrics(config)[-1]["lr"] < 0.1 * config.lr
+    state = torch.load(config.out / "state.pt", weights_only=True)
+    assert 3 <= state["pace"]["spent"] < 10
+
+
+def test_warmup_rises_to_the_rate(config: TrainConfig) -> None:
+    train(dataclasses.replace(config, epochs=4, epoch_images=4, warmup=3))
+    expected = [config.lr * min(1, (n + 1) / 4) * half_cosine(n / 4) for n in range(4)]
+    assert [line["lr"] for line in metrics(config)] == pytest.approx(expected)
+
+
+def test_epochs_are_whole_updates(config: TrainConfig) -> None:
+    train(dataclasses.replace(config, epochs=1, epoch_images=9, batch=2, accumulate=2))
+    assert torch.load(config.out / "state.pt", weights_only=True)["pace"]["done"] == 3
+
+
+def weights(path: Path) -> Tensor:
+    return nn.utils.parameters_to_vector(load_remover(path).parameters())
+
+
+def test_accumulated_batches_are_one_large_one(config: TrainConfig, tmp_path: Path) -> None:
+    large = dataclasses.replace(config, epochs=2, epoch_images=16, batch=8)
+    small = dataclasses.replace(large, out=tmp_path / "small", batch=2, accumulate=4)
+    train(large)
+    train(small)
+    whole, parts = (weights(each.out / "last.safetensors") for each in (large, small))
+    torch.testing.assert_close(whole, parts, rtol=1e-3, atol=2e-5)
+    assert metrics(large)[0]["gradient"] == pytest.approx(metrics(small)[0]["gradient"], rel=1e-3)
+
+
+def test_gradients_are_scaled_down_to_the_clip(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    norms = []
+    step = torch.optim.Adam.step
+
+    def watched(self: torch.optim.Adam, *args: Any, **options: Any) -> Any:
+        gradients = [p.grad for group in self.param_groups for p in group["params"]]
+        norms.append(float(torch.nn.utils.get_total_norm(gradients)))
+        return step(self, *args, **options)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", watched)
+    train(dataclasses.replace(config, epochs=1, clip=1e-3))
+    assert norms == pytest.approx([1e-3] * 3, rel=1e-3)
+    assert metrics(config)[0]["gradient"] > 2e-3
+
+
+def test_running_mean_is_that_of_all_at_first_and_decays_then() -> None:
+    network = nn.Linear(1, 1, bias=False)
+    mean = RunningMean(network, 0.75)
+    seen = []
+    for value in (1.0, 2.0, 6.0, 7.0, 9.0):
+        nn.init.constant_(network.weight, value)
+        mean.update()
+        seen.append(mean.network.weight.item())
+    assert seen == pytest.approx([1, 1.5, 3, 4, 5.25])
+    again = RunningMean(nn.Linear(1, 1, bias=False), 0.75)
+    again.load_state_dict(mean.state_dict())
+    assert again.network.weight.item() == pytest.approx(5.25)
+    assert RunningMean(network, 0.0).network is network
+
+
+def test_the_mean_is_what_is_validated_and_kept(config: TrainConfig) -> None:
+    config = dataclasses.replace(config, epochs=2, average=0.9)
+    train(config)
+    state = torch.load(config.out / "state.pt", weights_only=True)
+    kept = load_remover(config.out / "last.safetensors").state_dict()
+    assert all(torch.equal(kept[key], state["average"]["network"][key]) for key in kept)
+    assert any(not torch.equal(kept[key], state["remover"][key]) for key in kept)
+
+
+class Spoiling(LayersCriterion):
+    """A criterion whose loss is NaN at some of its calls."""
+
+    def __init__(self, when: Iterator[bool]) -> None:
+        super().__init__()
+        self.when = when
+
+    def forward(self, *given: Any) -> dict[str, Tensor]:
+        factor = math.nan if next(self.when) else 1.0
+        return {name: term * factor for name, term in super().forward(*given).items()}
+
+
+def test_losses_that_are_not_finite_are_left_out(config: TrainConfig) -> None:
+    config = dataclasses.replace(config, epochs=1, steps=1, epoch_images=32)
+    train(config, criterion=Spoiling(iter([False, True, True, False] + 4 * [False])))
+    (line,) = metrics(config)
+    assert line["left_out"] == 2
+    assert math.isfinite(line["loss"])
+    assert weights(config.out / "last.safetensors").isfinite().all()
+
+
+def test_too_many_of_them_end_it(config: TrainConfig) -> None:
+    config = dataclasses.replace(config, epochs=1, steps=1, epoch_images=32, bear=2)
+    with pytest.raises(InputError, match="was nan 3 times in a row; begin a new run with a lower --lr, or with --clip"):
+        train(config, criterion=Spoiling(iter([False] + 7 * [True])))
+
+
+def test_every_term_is_told_at_every_step(config: TrainConfig) -> None:
+    train(dataclasses.replace(config, epochs=1))
+    (line,) = metrics(config)
+    assert {name: len(values) for name, values in line["terms"].items()} == {
+        "transmission": 2,
+        "reflection": 2,
+        "gradient": 2,
+    }
+    assert sum(values[1] for values in line["terms"].values()) == pytest.approx(line["per_step"][1], rel=1e-4)
+
+
+def test_samples_show_a_row_for_each_pair(config: TrainConfig) -> None:
+    train(dataclasses.replace(config, epochs=1, samples=3))
+    with Image.open(config.out / "samples" / "0000.jpg") as picture:
+        assert picture.size == (4 * (56 + 4), 3 * (40 + 4))
+    train(dataclasses.replace(config, epochs=1, samples=0, out=config.out / "none"))
+    assert not (config.out / "none" / "samples").exists()
+
+
+@pytest.mark.parametrize("cache", ["none", "device"])
+def test_a_cache_changes_nothing(config: TrainConfig, tmp_path: Path, cache: Any) -> None:
+    config = drawing(dataclasses.replace(config, epochs=1), clean_share=0.3)
+    train(config)
+    other = drawing(dataclasses.replace(config, out=tmp_path / cache), cache=cache)
+    train(other)
+    assert torch.equal(*(weights(each.out / "last.safetensors") for each in (config, other)))
+
+
+def test_tensorboard_has_the_numbers(config: TrainConfig) -> None:
+    event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    train(dataclasses.replace(config, epochs=2, tensorboard=True))
+    events = event_accumulator.EventAccumulator(str(config.out / "tensorboard"))
+    events.Reload()
+    lines = metrics(config)
+    assert [event.value for event in events.Scalars("PSNR")] == pytest.approx([line["psnr"] for line in lines])
+    assert "transmission/step 1" in events.Tags()["scalars"]
+
+
+def test_fingerprints_are_of_contents_in_their_order(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_bytes(b"1")
+    two.write_bytes(b"22")
+    assert fingerprint([one, two])[:2] == (2, 3)
+    assert fingerprint([one, two]) != fingerprint([two, one])
+    assert fingerprint([one, two]) == fingerprint([one, two])
+    assert fingerprint([one, tmp_path / "none", tmp_path]).files == 3
+
+
+YAML = """
+photos: [PHOTOS]
+pairs: [PAIRS]
+lr: 2.0e-3
+clip: 1
+real-share: 0.5
+synthesis:
+  transplant: 1
+model:
+  architecture: unet
+  channels: [6, 8]
+  patch: 1
+"""
+
+
+def test_options_are_read_from_a_file_and_the_command_line_goes_before(
+    config: TrainConfig, pairs: Path, photos: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "options.yaml"
+    path.write_text(YAML.replace("PHOTOS", str(photos)).replace("PAIRS", str(pairs)))
+    few = ["--epochs", "1", "--epoch-images", "4", "--device", "cpu", "--crop", "24"]
+    words = ["train", "--config", str(path), "--val", str(pairs), "--out", str(tmp_path / "one"), "--lr", "1e-3", *few]
+    main(words)
+    told = json.loads((tmp_path / "one" / "config.json").read_text())
+    assert (told["lr"], told["clip"], told["data"]["real_share"]) == (1e-3, 1.0, 0.5)
+    assert (told["model"]["channels"], told["data"]["synthesis"]["transplant"]) == ([6, 8], 1.0)
+    main(["train", "--config", str(tmp_path / "one" / "config.json"), "--out", str(tmp_path / "two")])
+    one, two = (weights(tmp_path / run / "last.safetensors") for run in ("one", "two"))
+    assert torch.equal(one, two)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("lrr: 1", "there is no option lrr; perhaps lr"),
+        ("lr: fast", "lr is 'fast'; give a number"),
+        ("model: 3", "model is 3; give it options of its own"),
+        ("model: {depht: ranged}", "there is no option depht; perhaps depth"),
+        ("[1]", "holds no options"),
+        ("a: [", "is no YAML"),
+        ("epochs: 0", "epochs is 0; give 1 or more"),
+    ],
+)
+def test_a_file_of_options_is_checked(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "options.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message) as caught:
+        defaults(["--config", str(path)])
+    assert str(caught.value).startswith(str(path))
+    with pytest.raises(InputError, match=r"cannot read .*none\.yaml"):
+        defaults(["--config", str(tmp_path / "none.yaml")])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"iterations": 5, "budget": "5m"}, "give one of them"),
+        ({"budget": "soon"}, "budget is 'soon'; give a time"),
+        ({"save_every": "0s"}, "save_every is 0s; give some time"),
+        ({"lr": math.inf}, "lr is inf"),
+        ({"workers": 100000}, "workers is 100000; give 0 to 256"),
+        ({"clip": 0.0}, "clip is 0.0; give a number greater than 0"),
+        ({"average": 1.0}, "average is 1.0; give a number from 0 to below 1"),
+        ({"warmup": -1}, "warmup is -1; it may not be negative"),
+        ({"accumulate": 0}, "accumulate is 0; give 1 or more"),
+        ({"clip": "much"}, "clip is 'much'; give a number"),
+    ],
+)
+def test_configuration_is_checked(config: TrainConfig, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        dataclasses.replace(config, **change)
+
+
+def test_a_second_run_in_the_folder_is_refused(config: TrainConfig) -> None:
+    class Impatient(Remover):
+        """A remover that begins another training in the same folder while it is trained."""
+
+        def forward(self, *given: Tensor) -> Any:
+            if self.training:
+                train(config)
+            return super().forward(*given)
+
+    with pytest.raises(InputError, match=r"another run is writing to|holds a run already"):
+        train(dataclasses.replace(config, start_steps=3), remover=Impatient(RemoverConfig()))
