@@ -206,7 +206,9 @@ class Course:
         fraction, asked = self._pace.fraction, self._requests.number
         if self.accelerator.num_processes == 1:
             return fraction, asked
-        mine = torch.tensor([fraction, float(asked)], device=self.accelerator.device)
+        device = self.accelerator.device
+        exact = torch.float32 if device.type == "mps" else torch.float64
+        mine = torch.tensor([fraction, float(asked)], dtype=exact, device=device)
         everyone: Tensor = self.accelerator.gather(mine).view(-1, 2)
         return float(everyone[:, 0].amax()), int(everyone[:, 1].amax())
 

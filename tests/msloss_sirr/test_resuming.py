@@ -239,9 +239,8 @@ def words(config: TrainConfig) -> list[str]:
 
 def started(config: TrainConfig, *more: str, launcher: Sequence[str] = ()) -> subprocess.Popen[str]:
     alone = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.Popen(
-        [*words(config), *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=alone
-    )
+    command = [sys.executable, *launcher, *words(config), *more]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=alone)
 
 
 def saved(config: TrainConfig) -> int:
