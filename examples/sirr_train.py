@@ -16,6 +16,7 @@ from msloss_sirr import Remover, train
 from msloss_sirr.cli.failing import one_line_errors
 from msloss_sirr.losses.criterion import build_criterion
 from msloss_sirr.synthesis.making import build_synthesis
+from msloss_sirr.training.course import leave
 from msloss_sirr.training.presets import TrainOptions, defaults
 
 
@@ -34,9 +35,9 @@ def main() -> None:
         # how a reflection is made on a photo: functions of two batches of images and a seed for each, see Synthesis
         synthesis=build_synthesis(config.data.synthesis),
     )
-    print(
-        f"PSNR {best.before.psnr:.2f} -> {best.after.psnr:.2f} dB, SSIM {best.before.ssim:.4f} -> {best.after.ssim:.4f}"
-    )
+    if leave():
+        before, after = best
+        print(f"PSNR {before.psnr:.2f} -> {after.psnr:.2f} dB, SSIM {before.ssim:.4f} -> {after.ssim:.4f}")
 
 
 if __name__ == "__main__":

@@ -6,12 +6,11 @@ from msloss_sirr.training.config import TrainConfig
 
 def run_train(config: TrainConfig) -> None:
     """Train, and say how good the best checkpoint is."""
-    from accelerate import PartialState
-
+    from msloss_sirr.training.course import leave
     from msloss_sirr.training.loop import train
 
     best = train(config)
-    if not PartialState().is_main_process:
+    if not leave():
         return
     print(  # noqa: T201
         f"best on validation: PSNR {best.after.psnr:.2f} dB (input {best.before.psnr:.2f}), "

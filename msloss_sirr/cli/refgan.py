@@ -18,8 +18,11 @@ COMMANDS: Any = Annotated[
 
 def _train(config: RefganTrainConfig) -> None:
     from msloss_sirr.refgan.training import train_refgan
+    from msloss_sirr.training.course import leave
 
-    print(f"generator: {train_refgan(config)}")  # noqa: T201
+    generator = train_refgan(config)
+    if leave():
+        print(f"generator: {generator}")  # noqa: T201
 
 
 def _generate(config: RefganGenerateConfig) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from accelerate.utils import set_seed
 from torch import Tensor
 from torch.optim import Optimizer
@@ -251,6 +251,15 @@ class Course:
         except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise InputError(f"the state in {self.folder.path} does not fit this training: {first}") from error
+
+
+def leave() -> bool:
+    """End this process's part in a training of several, and return whether it is the one that writes."""
+    state = PartialState()
+    main = bool(state.is_main_process)
+    state.wait_for_everyone()
+    state.destroy_process_group()  # left to the end of the process, its threads may outlive what they need
+    return main
 
 
 def say(line: str) -> None:
