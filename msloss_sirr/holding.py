@@ -39,7 +39,8 @@ def held(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)  # before it is let go, so that nobody else's is taken away
+        if _is_called(lock, path):  # not so if the folder was moved, and another run is in its place
+            path.unlink(missing_ok=True)  # before it is let go, so that nobody else's is taken away
         os.close(lock)
 
 
@@ -56,10 +57,16 @@ def _locked(path: Path) -> int:
                     raise
                 advice = "wait until it ends, or give another --out"
                 raise InputError(f"another run is writing to {path.parent}; {advice}") from None
-        with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(file), path.stat()):
-                return file
+        if _is_called(file, path):
+            return file
         os.close(file)  # a run that ended meanwhile has taken it away
+
+
+def _is_called(file: int, path: Path) -> bool:
+    """Return whether an open file has a name."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(file), path.stat())
+    return False
 
 
 def _opened(path: Path) -> int:

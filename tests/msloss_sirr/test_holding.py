@@ -78,6 +78,19 @@ def test_a_second_run_that_prepares_is_told_in_one_line(
     assert not (out / LOCK).exists()
 
 
+def test_a_run_whose_folder_was_moved_takes_no_other_runs_lock_away(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    first, second = held(folder), held(folder)
+    with first:
+        folder.rename(tmp_path / "moved")
+        second.__enter__()
+    with pytest.raises(InputError, match="another run is writing"), held(folder):
+        pass
+    second.__exit__(None, None, None)
+    with held(folder):
+        pass
+
+
 @pytest.mark.parametrize("kind", ["file", "folder", "pipe", "link", "socket"])
 def test_what_has_the_name_of_the_lock_and_is_none_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
