@@ -224,7 +224,10 @@ class _Lister:
                 if images:
                     files.setdefault(filling, {})[layer] = images[0]
                     clashes += [(images[0], other) for other in images[1:]]
-        if self._shared(part, base, files):
+        owner = self._owner(part, base, files)
+        if owner is not None and owner is not part:
+            files, others, clashes = {}, [], []
+        elif owner is None and self._shared(part, base, files):
             files = {filling: has for filling, has in files.items() if _has(part, _number(filling))}
             others = [other for other in others if _has(part, _number(other[0]))]
             kept = {path for has in files.values() for path in has.values()}
@@ -239,17 +242,27 @@ class _Lister:
         wanted = [part.counts[self.version]] if self.version in part.counts else part.counts.values()
         return _Taken(files, clashes, strays, whole, whole in wanted)
 
+    def _owner(self, part: Part, base: str, files: Mapping[Filling, object]) -> Part | None:
+        """Return the split that all items directly in the folder given are of, if their number and names say so.
+
+        They do if one split is asked for, or all, there are as many items as it has, and some of the test are not among
+        them.
+        """
+        tested = part.names or part.names_besides
+        if base or not tested or tested <= {_number(each) for each in files}:
+            return None
+        asked = (part,) if self.alone else self.description.parts
+        return next((each for each in asked if len(files) in each.counts.values()), None)
+
     def _shared(self, part: Part, base: str, files: Mapping[Filling, object]) -> bool:
         """Return whether a folder holds another split, too, so that items have to be told apart by their names.
 
-        What lies directly in the folder given does, unless one split is asked for, there are as many items as it has,
-        and some of the test are not among them. A folder of the test's own does if it has all of the test, and more.
+        What lies directly in the folder given does, unless it has an owner. A folder of a split's own does if it has
+        all of the test, and more items than the split.
         """
-        numbers = {_number(each) for each in files}
-        if base:
-            return part.names is not None and part.names < numbers
         tested = part.names or part.names_besides
-        return not (self.alone and len(files) in part.counts.values() and not tested <= numbers)
+        own = base and len(files) in part.counts.values()
+        return bool(tested) and not own and (not base or tested < {_number(each) for each in files})
 
     def _images(self, folder: str, deep: bool) -> dict[str, list[Path]]:
         """Return the images of a folder by their path in it without suffix, accents in whatever way made one sign.

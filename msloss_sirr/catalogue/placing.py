@@ -16,6 +16,7 @@ from torch import Tensor
 
 from msloss_sirr.catalogue.manifest import NAME, Record, digest
 from msloss_sirr.errors import InputError
+from msloss_sirr.files import other_kind
 from msloss_sirr.holding import LOCK
 from msloss_sirr.images.writing import write_pixels
 
@@ -84,14 +85,20 @@ def settle(out: Path, records: Collection[Record]) -> None:
     """Take away images that the journal has and the manifest has not, and then the journal.
 
     Those that are not as they were put in place stay: they are not ours any more.
+
+    Raises:
+        InputError: if what has the name of the journal is no file.
     """
-    if not (out / JOURNAL).is_file() or (out / JOURNAL).is_symlink():
+    journal = out / JOURNAL
+    if journal.is_symlink() or other_kind(journal):  # to open a pipe may never end
+        raise InputError(f"{journal} is there already, and no journal that a run has left; move it away")
+    if not journal.exists():
         return
     known = {(path, record.digests.get(layer)) for record in records for layer, path in record.files.items()}
     for name, sha256 in _noted(out):
         if (name, sha256) not in known and is_file(out / name, sha256):
             (out / name).unlink()
-    (out / JOURNAL).unlink()
+    journal.unlink()
 
 
 def is_file(path: Path, sha256: str) -> bool:

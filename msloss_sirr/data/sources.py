@@ -110,9 +110,15 @@ def list_pairs(text: str | Path, *, depth: bool = False, stray: Callable[[str], 
 
 
 def training_files(config: DataConfig, val: str | Path | None = None) -> dict[str, list[Path]]:
-    """Return the files that a training is made from, by the folder or set they are of, and those it is validated on."""
+    """Return the files that a training is made from, by the folder or set they are of, and those it is validated on.
+
+    Nothing is said of what is damaged: `build_draws` counts it.
+    """
     named = [("pairs", text) for text in config.pairs] + ([] if val is None else [("val", str(val))])
-    files = {f"{what} {text}": [path for pair in list_pairs(text) for path in pair[:2]] for what, text in named}
+    files = {
+        f"{what} {text}": [path for pair in list_pairs(text, stray=lambda _: None) for path in pair[:2]]
+        for what, text in named
+    }
     return {**files, **{f"photos {folder}": find_images(folder) for folder in config.photos}}
 
 

@@ -211,7 +211,7 @@ def _of_manifest(root: Path) -> Iterator[Finding]:
                 now = digest(root / name)
             except FileNotFoundError:
                 yield Finding("error", "changed", (name,), f"{name} is in the manifest, and not here")
-            except OSError as error:
+            except (InputError, OSError) as error:
                 yield Finding("error", "changed", (name,), f"{name} is in the manifest, and cannot be read: {error}")
             else:
                 if now != record.digests.get(layer):

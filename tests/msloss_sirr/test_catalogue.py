@@ -422,6 +422,22 @@ def test_a_folder_of_the_test_that_has_all_pairs_is_told_apart_by_name(tmp_path:
     assert (len(tested), len(trained), len(tested & trained)) == (20, 90, 0)
 
 
+def test_a_folder_of_the_training_that_has_all_pairs_is_told_apart_by_name(tmp_path: Path) -> None:
+    numbered(tmp_path / "train" / "real", range(1, 111))
+    trained = {item.name for item in open_set("real", tmp_path, split="train")}
+    assert len(trained) == 90
+    assert not trained & {name for part in SETS["real"].parts for name in part.names or ()}
+
+
+@pytest.mark.parametrize(("split", "count"), [("train", 89), ("train", 90), ("test", 20)])
+def test_one_split_directly_in_the_folder_is_known_by_its_number(tmp_path: Path, split: str, count: int) -> None:
+    numbered(tmp_path, range(count))
+    items = open_set("real", tmp_path)
+    assert {item.split for item in items} == {split}
+    assert len(items) == count
+    assert len(open_set("real", tmp_path, split=split)) == count
+
+
 def test_test_pairs_alone_are_nothing_to_train_on(tmp_path: Path) -> None:
     numbered(tmp_path, [int(name) for part in SETS["real"].parts for name in part.names or ()])
     assert len(open_set("real", tmp_path, split="test")) == 20

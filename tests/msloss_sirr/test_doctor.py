@@ -572,6 +572,16 @@ def test_manifests_that_cannot_be_followed_are_reported(tmp_path: Path) -> None:
     assert (finding.severity, finding.kind, finding.files) == ("warning", "changed", ("manifest.jsonl",))
 
 
+def test_what_is_no_file_any_more_is_told_of_beside_the_manifest(tmp_path: Path) -> None:
+    add_layers(tmp_path, "1", ambient=scene(1) * 0.5 + 0.2, transmission=scene(1) * 0.5)
+    path = tmp_path / "ambient" / "1.png"
+    Manifest(tmp_path, {}).add(Record("1", {"ambient": "ambient/1.png"}, {"ambient": digest(path)}, {}))
+    path.unlink()
+    os.mkfifo(path)
+    found = {(f.severity, f.kind, f.files) for f in examine(list_set("pairs", tmp_path)).findings}
+    assert found == {("error", kind, ("ambient/1.png",)) for kind in ("changed", "unreadable")}
+
+
 def test_what_other_sets_have_twice_is_their_own_affair(tmp_path: Path) -> None:
     for folder, names in (("own", "ab"), ("other", "cde")):
         for number, name in enumerate(names):

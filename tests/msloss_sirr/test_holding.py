@@ -1,6 +1,8 @@
 """Folders that one run at a time writes to: the second is told so, and a run that was killed is in nobody's way."""
 
 import dataclasses
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +76,43 @@ def test_a_second_run_that_prepares_is_told_in_one_line(
     (out / LOCK).touch()  # as a kill leaves it
     main(command)
     assert not (out / LOCK).exists()
+
+
+def test_a_run_whose_folder_was_moved_takes_no_other_runs_lock_away(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    first, second = held(folder), held(folder)
+    with first:
+        folder.rename(tmp_path / "moved")
+        second.__enter__()
+    with pytest.raises(InputError, match="another run is writing"), held(folder):
+        pass
+    second.__exit__(None, None, None)
+    with held(folder):
+        pass
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "pipe", "link", "socket"])
+def test_what_has_the_name_of_the_lock_and_is_none_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lock = tmp_path / LOCK
+    if kind == "file":
+        lock.write_text("mine")
+    elif kind == "folder":
+        lock.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(lock)
+    elif kind == "link":
+        lock.symlink_to(tmp_path / "elsewhere")
+    else:
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(LOCK)  # a path from here, since those of sockets must be short
+    before = lock.lstat()
+    with pytest.raises(InputError, match=r"no lock that a run has left; move it away"), held(tmp_path):
+        pass
+    assert os.path.samestat(before, lock.lstat())
+    assert [path.name for path in tmp_path.iterdir()] == [LOCK]
 
 
 def test_a_second_training_is_told(config: TrainConfig) -> None:

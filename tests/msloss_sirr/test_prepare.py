@@ -184,6 +184,23 @@ def test_what_others_put_where_a_killed_run_wrote_stays(pairs: Path, out: Path) 
     assert (pairs / "ambient" / "1.png").exists()
 
 
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link"])
+def test_what_has_the_name_of_the_journal_and_is_none_stays(pairs: Path, out: Path, tmp_path: Path, kind: str) -> None:
+    out.mkdir()
+    journal = out / JOURNAL
+    if kind == "folder":
+        journal.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(journal)
+    else:
+        journal.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match=r"no journal that a run has left; move it away"):
+        prepare(config(pairs, out))
+    assert os.path.lexists(journal)
+    assert not (tmp_path / "elsewhere").exists()
+    assert not list(out.rglob("*.png"))
+
+
 def test_workers_write_the_same(pairs: Path, out: Path) -> None:
     prepare(config(pairs, out / "one", short_side=20, format="jpg"))
     prepare(config(pairs, out / "two", short_side=20, format="jpg", workers=2))

@@ -14,7 +14,7 @@ from PIL import Image
 from msloss_sirr import DataConfig, GlassConfig, InputError, SynthesisConfig, TrainConfig, score, train
 from msloss_sirr.data.damage import Damage
 from msloss_sirr.data.draws import Kind
-from msloss_sirr.data.sources import build_draws, list_pairs, open_pairs
+from msloss_sirr.data.sources import build_draws, list_pairs, open_pairs, training_files
 from msloss_sirr.images.reading import to_float
 from msloss_sirr.synthesis.making import build_synthesis
 from msloss_sirr.synthesis.recipes import RECIPES
@@ -205,6 +205,9 @@ def test_what_is_no_file_is_damaged(pairs: Path, photos: Path) -> None:
     assert len(said) == 5
     assert all(sum(name in line for line in said) == 1 for name in named)
     assert not any(draws[i].damaged for i in range(8))
+    files = [path.name for path in training_files(config)[f"pairs {pairs}"]]
+    assert "0.png" in files
+    assert not {"x.png", "y.png"} & set(files)
     with pytest.raises(InputError, match=r"it is a .*, not a file; more damaged files than the 4 to be left out"):
         build_draws(dataclasses.replace(config, damaged=4), length=8, seed=0)
 
