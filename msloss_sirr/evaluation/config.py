@@ -54,7 +54,7 @@ class EvalConfig:
     """How many times the remover is applied to its own output; each number is scored."""
     missing: int = 0
     """Images that may be left out, because their saved output is missing or of another size, or one of their files
-    cannot be read; they are named. With one more, nothing is scored."""
+    cannot be read; they are named. With one more, the evaluation ends."""
     csv: Path | None = None
     """File to write the scores of every image, and their means, to as a table."""
     json: Path | None = None

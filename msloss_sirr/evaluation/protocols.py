@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
-from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
+from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from msloss_sirr.evaluation.config import ProtocolName
 from msloss_sirr.evaluation.scores import SMALLEST_SIDE, Scores, score
@@ -25,6 +25,8 @@ class Protocol:
 
     measure: Callable[[Tensor, Tensor], Scores]
     """From estimate and truth, ``(3, H, W)`` in [0, 1] as `view` returns them, to PSNR and SSIM."""
+    does: str
+    """What that is, in a line."""
     window: int
     """The window of its SSIM: images must be as large."""
     multiple: int = 1
@@ -74,9 +76,9 @@ def errnet(estimate: Tensor, truth: Tensor) -> Scores:
     Source: ERRNet (Wei et al. 2019), ``quality_assess`` in ``util/index.py`` and ``tensor2im`` in
     ``models/errnet_model.py`` of Vandermode/ERRNet; the same in mingcv/DSRNet.
     """
-    channels = zip(estimate.double(), truth.double(), strict=True)
-    psnr = [float(peak_signal_noise_ratio(a, b, data_range=1.0)) for a, b in channels]
-    return Scores(sum(psnr) / len(psnr), _uniform_ssim(estimate.double(), truth.double()))
+    a, b = estimate.double(), truth.double()
+    psnr = [float(peak_signal_noise_ratio(*channels, data_range=1.0)) for channels in zip(a, b, strict=True)]
+    return Scores(sum(psnr) / len(psnr), _ssim(a, b, _uniform, sample=_UNIFORM**2 / (_UNIFORM**2 - 1)))
 
 
 def border4(estimate: Tensor, truth: Tensor) -> Scores:
@@ -89,19 +91,22 @@ def border4(estimate: Tensor, truth: Tensor) -> Scores:
     49cf845; ``calculate_psnr`` and ``calculate_ssim``, which are BasicSR's, in ``xreflection/metrics/psnr_ssim.py`` of
     visonj/XTest, a copy of that project.
     """
-    a, b = estimate.double()[None], truth.double()[None]
-    _, similarity = structural_similarity_index_measure(a, b, data_range=1.0, sigma=1.5, return_full_image=True)
-    inside = (_GAUSSIAN - 1) // 2
-    psnr = peak_signal_noise_ratio(a, b, data_range=1.0)
-    return Scores(float(psnr), float(similarity[..., inside:-inside, inside:-inside].mean()))
+    a, b = estimate.double(), truth.double()
+    return Scores(float(peak_signal_noise_ratio(a, b, data_range=1.0)), _ssim(a, b, _gaussian))
 
 
 PROTOCOLS: Mapping[ProtocolName, Protocol] = MappingProxyType(
     {
-        "whole": Protocol(whole, SMALLEST_SIDE),
-        "errnet": Protocol(errnet, _UNIFORM, eight_bit=False),
-        "multiple32": Protocol(errnet, _UNIFORM, multiple=32, eight_bit=False),
-        "border4": Protocol(border4, _GAUSSIAN, border=4),
+        "whole": Protocol(whole, "whole RGB images in 8 bits at their own size", SMALLEST_SIDE),
+        "errnet": Protocol(errnet, "mean over channels, numbers not rounded", _UNIFORM, eight_bit=False),
+        "multiple32": Protocol(
+            errnet,
+            "mean over channels, numbers not rounded, images first reduced to multiples of 32",
+            _UNIFORM,
+            multiple=32,
+            eight_bit=False,
+        ),
+        "border4": Protocol(border4, "RGB images in 8 bits without the outermost 4 pixels", _GAUSSIAN, border=4),
     }
 )
 """By name. ``multiple32`` is `errnet` on images that were reduced, by Pillow's bicubic filter, to the next smaller
@@ -117,14 +122,41 @@ def resized(pixels: Tensor, height: int, width: int) -> Tensor:
     return torch.from_numpy(np.array(image.resize((width, height), Image.Resampling.BICUBIC))).permute(2, 0, 1)
 
 
-def _uniform_ssim(a: Tensor, b: Tensor) -> float:
-    """Return SSIM as scikit-image has it by default, with the covariance of a sample, which torchmetrics has not."""
-    mean_a, mean_b, square_a, square_b, product = (
-        F.avg_pool2d(x[None], _UNIFORM, stride=1) for x in (a, b, a * a, b * b, a * b)
-    )
-    sample = _UNIFORM**2 / (_UNIFORM**2 - 1)
-    spread = sample * (square_a - mean_a**2 + square_b - mean_b**2)
-    shared = sample * (product - mean_a * mean_b)
+def _ssim(a: Tensor, b: Tensor, windowed: Callable[[Tensor], Tensor], sample: float = 1.0) -> float:
+    """Return the mean SSIM over channels and over windows that lie in the image, in double precision.
+
+    torchmetrics has no covariance of a sample, and takes fifteen times as long in double precision.
+
+    Args:
+        a: ``(3, H, W)`` in [0, 1].
+        b: likewise.
+        windowed: from ``(N, 1, H, W)`` to the weighted means in all windows.
+        sample: what variances and covariances are multiplied by.
+    """
     c1, c2 = 0.01**2, 0.03**2
-    similarity = (2 * mean_a * mean_b + c1) * (2 * shared + c2) / ((mean_a**2 + mean_b**2 + c1) * (spread + c2))
-    return float(similarity.mean())
+    found = []
+    for x, y in zip(a[:, None], b[:, None], strict=True):  # one at a time: photographs may be large
+        mean_x, mean_y, square_x, square_y, product = windowed(torch.stack([x, y, x * x, y * y, x * y]))
+        spread = sample * (square_x - mean_x**2 + square_y - mean_y**2)
+        shared = sample * (product - mean_x * mean_y)
+        ratio = (2 * mean_x * mean_y + c1) * (2 * shared + c2) / ((mean_x**2 + mean_y**2 + c1) * (spread + c2))
+        found.append(float(ratio.mean()))
+    return sum(found) / len(found)
+
+
+def _uniform(images: Tensor) -> Tensor:
+    return F.avg_pool2d(images, _UNIFORM, stride=1)
+
+
+def _gaussian(images: Tensor) -> Tensor:
+    """Return the means of images ``(N, 1, H, W)`` under a Gaussian of sigma 1.5, 11 pixels, lying in them."""
+    distances = torch.arange(_GAUSSIAN, dtype=images.dtype) - _GAUSSIAN // 2
+    weights = torch.exp(-(distances**2) / (2 * 1.5**2))
+    weights /= weights.sum()
+    for axis in (2, 3):
+        length = images.shape[axis] - _GAUSSIAN + 1
+        total = torch.zeros_like(images.narrow(axis, 0, length))
+        for place, weight in enumerate(weights.tolist()):
+            total.add_(images.narrow(axis, place, length), alpha=weight)
+        images = total
+    return images
