@@ -60,9 +60,9 @@ def whole(estimate: Tensor, truth: Tensor) -> Scores:
     """Compare whole RGB images in 8 bits at their own size: this project's own figures.
 
     PSNR is of all pixels and channels together. SSIM has a Gaussian window of 11 pixels, sigma 1.5, and is the mean of
-    the map over all pixels, borders continued by reflection. It is `msloss_sirr.score`.
+    the map over all pixels, borders continued by reflection. It is what a training scores by.
 
-    Source: torchmetrics, `peak_signal_noise_ratio` and `structural_similarity_index_measure` as they are by default.
+    Source: ``peak_signal_noise_ratio`` and ``structural_similarity_index_measure`` of torchmetrics, as by default.
     """
     return score(estimate, truth)
 

@@ -63,7 +63,7 @@ class Summary(NamedTuple):
     median_gain: float
     """Over images; of a mean of sets, over the sets' medians."""
     worse: int
-    """Images made worse by more than `WORSE` dB."""
+    """Images made worse by more than 0.5 dB."""
 
 
 @dataclass(frozen=True)
