@@ -15,10 +15,11 @@ import skimage
 import torch
 import torch.nn.functional as F
 import torchvision.transforms.v2.functional as transforms
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from torch import Tensor
 
 from msloss_sirr.images.reading import read_pixels, to_bytes, to_float
+from msloss_sirr.images.sheet import strip
 from msloss_sirr.synthesis.glass import GlassConfig, through
 from msloss_sirr.synthesis.recipes import RECIPES, Composite, linear
 from msloss_sirr.synthesis.transplant import reflection_of, transplant
@@ -121,10 +122,8 @@ def sheet(rows: Iterable[Iterable[Panel]]) -> Image.Image:
 
 def titled(title: str, image: Tensor) -> Tensor:
     """Return a picture under its title, with a margin."""
-    strip = Image.new("RGB", (image.shape[2], LABEL), "white")
-    ImageDraw.Draw(strip).text((2, 2), title, fill="black", font=ImageFont.load_default(13))
-    label = torch.frombuffer(bytearray(strip.tobytes()), dtype=torch.uint8).view(LABEL, -1, 3).permute(2, 0, 1)
-    return F.pad(torch.cat([to_float(label), image], dim=1), (0, 4, 0, 4), value=1.0)
+    label = to_float(strip(title, image.shape[2], height=LABEL))
+    return F.pad(torch.cat([label, image], dim=1), (0, 4, 0, 4), value=1.0)
 
 
 SHEETS: dict[str, Callable[[int], list[list[Panel]]]] = {

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import skimage
 import torch
+import torch.nn.functional as F
 import torchvision.transforms.v2.functional as transforms
-from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from msloss_sirr.images.reading import read_pixels, to_float
+from msloss_sirr.images.sheet import strip
 from msloss_sirr.images.writing import write_pixels
 from msloss_sirr.refgan.checkpoint import load_generator
 from msloss_sirr.refgan.generator import Generator
@@ -44,12 +45,8 @@ def draw(generator: Generator) -> Tensor:
     made = 1 if style is None else 3
     names = ["T", "I by the recipe", *(f"I by RefGAN, {i + 1}" for i in range(made))]
     titles = [*names, *(f"{name.replace('I', 'I - T', 1)}" for name in names[1:])]
-    strip = Image.new("RGB", (sheet.shape[2], STRIP), "white")
-    for number, title in enumerate(titles):
-        place = (2 + number * (SIDE + 2), 3)
-        ImageDraw.Draw(strip).text(place, title, fill="black", font=ImageFont.load_default(14))
-    label = torch.frombuffer(bytearray(strip.tobytes()), dtype=torch.uint8).view(STRIP, -1, 3).permute(2, 0, 1)
-    return torch.cat([label, sheet], dim=1)
+    labels = torch.cat([strip(title, SIDE + 2, height=STRIP, size=14) for title in titles], dim=2)
+    return torch.cat([F.pad(labels, (0, 2), value=255), sheet], dim=1)
 
 
 if __name__ == "__main__":

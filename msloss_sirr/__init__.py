@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from msloss_sirr.depth.config import DepthConfig
     from msloss_sirr.depth.midas import load_midas
     from msloss_sirr.errors import InputError
+    from msloss_sirr.evaluation.config import LpipsConfig
+    from msloss_sirr.evaluation.evaluating import evaluate_sets
+    from msloss_sirr.evaluation.results import EvaluationReport
     from msloss_sirr.evaluation.scores import Evaluation, Scores, evaluate, score
     from msloss_sirr.layers import Layers
     from msloss_sirr.losses.config import LossConfig
@@ -25,17 +28,20 @@ __all__ = [
     "DataConfig",
     "DepthConfig",
     "Evaluation",
+    "EvaluationReport",
     "GlassConfig",
     "InputError",
     "Layers",
     "LayersCriterion",
     "LossConfig",
+    "LpipsConfig",
     "Remover",
     "RemoverConfig",
     "Scores",
     "SynthesisConfig",
     "TrainConfig",
     "evaluate",
+    "evaluate_sets",
     "load_midas",
     "load_remover",
     "preset",
@@ -49,17 +55,20 @@ _HOME = {
     "DataConfig": "data.config",
     "DepthConfig": "depth.config",
     "Evaluation": "evaluation.scores",
+    "EvaluationReport": "evaluation.results",
     "GlassConfig": "synthesis.config",
     "InputError": "errors",
     "Layers": "layers",
     "LayersCriterion": "losses.criterion",
     "LossConfig": "losses.config",
+    "LpipsConfig": "evaluation.config",
     "Remover": "models.remover",
     "RemoverConfig": "models.config",
     "Scores": "evaluation.scores",
     "SynthesisConfig": "synthesis.config",
     "TrainConfig": "training.config",
     "evaluate": "evaluation.scores",
+    "evaluate_sets": "evaluation.evaluating",
     "load_midas": "depth.midas",
     "load_remover": "models.checkpoint",
     "preset": "training.presets",

@@ -3,10 +3,13 @@
 import runpy
 from dataclasses import fields
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from PIL import Image
 
+import msloss_sirr
+from msloss_sirr.evaluation.config import ProtocolName
 from msloss_sirr.refgan.config import RefganConfig
 from msloss_sirr.refgan.generator import Generator
 from msloss_sirr.synthesis.glass import GlassConfig
@@ -44,6 +47,14 @@ def test_every_recipe_is_documented_and_drawn() -> None:
     for sheet in runpy.run_path(str(DOCS / "draw_recipes.py"))["SHEETS"]:
         assert f"(images/recipe-{sheet}.jpg)" in page
         assert (DOCS / "images" / f"recipe-{sheet}.jpg").stat().st_size < 300_000
+
+
+def test_every_protocol_is_documented() -> None:
+    page = (DOCS / "evaluation.md").read_text(encoding="utf-8")
+    told = " ".join((Path(msloss_sirr.__file__).parent / "evaluation" / "config.py").read_text().split())
+    for name in get_args(ProtocolName):
+        assert f"\n| `{name}` |" in page
+        assert f"{name}: " in told
 
 
 def test_contact_sheets_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

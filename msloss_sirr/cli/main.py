@@ -8,13 +8,16 @@ import tyro
 
 from msloss_sirr.cli import data, refgan
 from msloss_sirr.cli.commands import run_remove, run_train
+from msloss_sirr.cli.evaluate import run_eval
 from msloss_sirr.cli.failing import one_line_errors
+from msloss_sirr.evaluation.config import EvalConfig
 from msloss_sirr.photo.config import RemoveConfig
 from msloss_sirr.training.presets import TrainOptions, defaults
 
 _RUN: dict[type, Callable[[Any], None]] = {
     TrainOptions: run_train,
     RemoveConfig: run_remove,
+    EvalConfig: run_eval,
     **data.RUN,
     **refgan.RUN,
 }
@@ -30,5 +33,7 @@ def main(words: Sequence[str] | None = None) -> None:
         words = sys.argv[1:] if words is None else words
         train: Any = Annotated[TrainOptions, tyro.conf.subcommand("train", default=defaults(words))]
         remove: Any = Annotated[RemoveConfig, tyro.conf.subcommand("remove")]
-        command: Any = tyro.cli(train | remove | data.COMMANDS | refgan.COMMANDS, prog="msloss-sirr", args=words)
+        evaluate: Any = Annotated[EvalConfig, tyro.conf.subcommand("eval")]
+        commands = train | remove | evaluate | data.COMMANDS | refgan.COMMANDS
+        command: Any = tyro.cli(commands, prog="msloss-sirr", args=words)
         _RUN[type(command)](command)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from msloss_sirr.doctor.diagnosis import Diagnosis
 from msloss_sirr.doctor.findings import SEVERITIES
-from msloss_sirr.errors import InputError
 from msloss_sirr.files import whole_file
+from msloss_sirr.targets import check_free
 
 _FORMAT = "msloss_sirr.diagnosis/1"
 
@@ -57,14 +57,6 @@ def write_json(diagnosis: Diagnosis, path: Path, *, overwrite: bool = False) -> 
     }
     with whole_file(path) as partial:
         partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-
-def check_free(path: Path, *, overwrite: bool) -> None:
-    """Raise ``InputError`` if a file cannot be written to without replacing what nobody asked to replace."""
-    if path.is_dir() or not path.parent.is_dir():
-        raise InputError(f"{path} is {'a folder' if path.is_dir() else 'in a folder that does not exist'}; name a file")
-    if path.exists() and not overwrite:
-        raise InputError(f"{path} exists already; give --overwrite to replace it")
 
 
 def counts(diagnosis: Diagnosis) -> Counter[tuple[str, str]]:

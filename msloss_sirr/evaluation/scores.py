@@ -45,9 +45,9 @@ def score(image: Tensor, target: Tensor) -> Scores:
     """
     a, b = (to_float(to_bytes(x))[None] for x in (image, target))
     psnr = peak_signal_noise_ratio(a, b, data_range=1.0)
-    ssim = structural_similarity_index_measure(a, b, data_range=1.0)
-    assert isinstance(ssim, Tensor)  # noqa: S101  # it is a pair only when asked for the map
-    return Scores(float(psnr), float(ssim))
+    channels = zip(a[0], b[0], strict=True)  # one at a time: photographs may be large
+    ssim = [_ssim(x[None, None], y[None, None]) for x, y in channels]
+    return Scores(float(psnr), sum(ssim) / len(ssim))
 
 
 @torch.no_grad()
@@ -89,3 +89,9 @@ def mean(evaluations: Sequence[Evaluation]) -> Evaluation:
     """Return the mean scores of one or more evaluations."""
     columns = zip(*((*e.before, *e.after) for e in evaluations), strict=True)
     return Evaluation.of([sum(column) / len(evaluations) for column in columns])
+
+
+def _ssim(image: Tensor, target: Tensor) -> float:
+    ssim = structural_similarity_index_measure(image, target, data_range=1.0)
+    assert isinstance(ssim, Tensor)  # noqa: S101  # it is a pair only when asked for the map
+    return float(ssim)

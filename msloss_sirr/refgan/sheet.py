@@ -2,9 +2,9 @@
 
 import torch
 from torch import Tensor
-from torchvision.utils import make_grid
 
 from msloss_sirr.images.reading import to_bytes
+from msloss_sirr.images.sheet import sheet
 from msloss_sirr.refgan.generator import Generator
 from msloss_sirr.refgan.pairs import Example
 from msloss_sirr.refgan.style import smooth_noise
@@ -27,8 +27,8 @@ def contact_sheet(generator: Generator, example: Example) -> Tensor:
     made = [generator(transmission, style) for style in _styles(generator, example)]
     generator.train(training)
     differences = [(0.5 + _GAIN * (image - transmission)).clamp(0, 1) for image in (ambient, *made)]
-    columns = torch.stack([transmission, ambient, *made, *differences], dim=1)
-    return to_bytes(make_grid(columns.flatten(0, 1).cpu(), nrow=columns.shape[1], padding=2, pad_value=1.0))
+    columns = [to_bytes(column.cpu()) for column in (transmission, ambient, *made, *differences)]
+    return sheet([list(row) for row in zip(*columns, strict=True)])
 
 
 def _styles(generator: Generator, example: Example) -> list[Tensor | None]:

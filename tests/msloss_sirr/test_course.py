@@ -182,7 +182,7 @@ def test_every_term_is_told_at_every_step(config: TrainConfig) -> None:
 def test_samples_show_a_row_for_each_pair(config: TrainConfig) -> None:
     train(dataclasses.replace(config, epochs=1, samples=3))
     with Image.open(config.out / "samples" / "0000.jpg") as picture:
-        assert picture.size == (4 * (56 + 4), 3 * (40 + 4))
+        assert picture.size == (4 * 56 + 5 * 4, 3 * 40 + 4 * 4)
     train(dataclasses.replace(config, epochs=1, samples=0, out=config.out / "none"))
     assert not (config.out / "none" / "samples").exists()
 

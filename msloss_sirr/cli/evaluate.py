@@ -1,0 +1,118 @@
+"""``msloss-sirr eval``; everything heavy is imported only when it runs."""
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from msloss_sirr.errors import InputError
+from msloss_sirr.evaluation.config import EvalConfig
+
+if TYPE_CHECKING:
+    import torch
+
+    from msloss_sirr.depth.source import DepthSource
+    from msloss_sirr.evaluation.showing import Viewer
+    from msloss_sirr.models.remover import Remover
+
+
+def run_eval(config: EvalConfig) -> None:
+    """Score a remover or saved outputs on sets of pairs, print the tables, and write the files that are asked for."""
+    from msloss_sirr.cli.progress import progress_bar
+    from msloss_sirr.evaluation.evaluating import evaluate_sets
+    from msloss_sirr.evaluation.showing import Extremes
+    from msloss_sirr.evaluation.table import table
+    from msloss_sirr.evaluation.writing import write_csv, write_json
+    from msloss_sirr.images.writing import write_pixels
+    from msloss_sirr.photo.remove import find_device
+
+    _check_targets(config)
+    device = find_device(config.device)
+    remover, source = _estimator(config, device)
+    extremes = Extremes(config.sheet_rows, config.protocol[0], None if config.outputs else config.steps[0])
+    with progress_bar("scoring") as step:
+        report = evaluate_sets(
+            config.sets,
+            remover,
+            outputs=config.outputs,
+            protocols=config.protocol,
+            steps=config.steps,
+            lpips=config.lpips,
+            source=source,
+            device=device,
+            missing=config.missing,
+            viewers=_viewers(config, extremes),
+            done=step,
+        )
+    evaluated = _evaluated(config)
+    for line in (str(evaluated["what"]), "", *table(report)):
+        print("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line))  # noqa: T201
+    if config.csv is not None:
+        write_csv(report, config.csv)
+    if config.json is not None:
+        write_json(report, config.json, evaluated)
+    if config.sheet is not None:
+        write_pixels(config.sheet, extremes.draw())
+
+
+def _estimator(config: EvalConfig, device: "torch.device") -> "tuple[Remover | None, DepthSource | None]":
+    """Return the remover and its source of depth, on a device; of saved outputs, neither."""
+    from torch.nn import Module
+
+    from msloss_sirr.depth.source import build_source
+    from msloss_sirr.models.checkpoint import load_remover
+    from msloss_sirr.photo.remove import load_default_remover
+
+    if config.outputs is not None:
+        return None, None
+    remover = load_remover(config.checkpoint) if config.checkpoint else load_default_remover()
+    source = build_source(remover.config.depth, config.depth)
+    for network in (remover, source):
+        if isinstance(network, Module):
+            network.to(device)
+    return remover, source
+
+
+def _viewers(config: EvalConfig, extremes: "Viewer") -> "list[Viewer]":
+    """Return what is shown every picture."""
+    from msloss_sirr.evaluation.showing import Saver
+
+    viewers = [extremes] if config.sheet is not None else []
+    if config.save is not None:
+        viewers.append(Saver(config.save, config.steps, own_size=config.protocol != ("multiple32",)))
+    return viewers
+
+
+def _check_targets(config: EvalConfig) -> None:
+    """Raise ``InputError`` if what is asked for could not be written in the end."""
+    from msloss_sirr.images.listing import SUFFIXES
+    from msloss_sirr.targets import check_free
+
+    files = [path for path in (config.csv, config.json, config.sheet) if path is not None]
+    for path in files:
+        check_free(path, overwrite=config.overwrite)
+        if files.count(path) > 1:
+            raise InputError(f"{path} is named twice; give each file a name of its own")
+    if config.sheet is not None and config.sheet.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{config.sheet} names no kind of image; end it in .jpg or .png")
+    if config.save is not None and config.save.exists():
+        if not config.save.is_dir():
+            raise InputError(f"{config.save} is a file; give a folder")
+        if any(config.save.iterdir()) and not config.overwrite:
+            raise InputError(f"{config.save} holds files already; give --overwrite to replace those of the same name")
+
+
+def _evaluated(config: EvalConfig) -> dict[str, object]:
+    """Return what was evaluated, for a reader and for the record."""
+    from msloss_sirr.evaluation.protocols import PROTOCOLS
+
+    told: dict[str, object] = {"what": f"saved outputs: {config.outputs}", "outputs": config.outputs}
+    if config.outputs is None and config.checkpoint is None:
+        told = {"what": "the remover in the package"}
+    elif config.checkpoint is not None:
+        digest = sha256(config.checkpoint.read_bytes()).hexdigest()
+        told = {"what": f"remover: {config.checkpoint}", "checkpoint": str(config.checkpoint), "sha256": digest}
+    return {
+        **told,
+        "sets": list(config.sets),
+        "protocols": {name: PROTOCOLS[name].does for name in config.protocol},
+        "steps": list(config.steps) if config.outputs is None else None,
+    }
