@@ -18,7 +18,7 @@ class RunningMean(Generic[_Network]):
 
     Args:
         network: whose weights; it stays as it is.
-        decay: from 0 to below 1; 0 keeps no mean, and `network` is the network itself.
+        decay: from 0 to below 1; 0 keeps no mean, and ``network`` is the network itself.
     """
 
     def __init__(self, network: _Network, decay: float) -> None:
