@@ -262,8 +262,31 @@ def test_options_are_read_from_a_file_and_the_command_line_goes_before(
 
 
 @pytest.mark.parametrize(
+    ("text", "name", "value"),
+    [
+        ("budget: 90", "budget", "90"),
+        ("save_every: 1.5", "save_every", "1.5"),
+        ("lr: 1e-4", "lr", 1e-4),
+        ("lr: 1", "lr", 1.0),
+        ("out: 3", "out", Path("3")),
+        ("clip: null", "clip", None),
+        ("iterations: 90", "iterations", 90),
+        ("allow_changes: true", "allow_changes", False),  # asked for on the command line, each time
+    ],
+)
+def test_a_file_of_options_may_write_them_as_yaml_does(tmp_path: Path, text: str, name: str, value: Any) -> None:
+    path = tmp_path / "options.yaml"
+    path.write_text(text)
+    found = getattr(defaults(["--config", str(path)]), name)
+    assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("out: null", "out is None; give a path"),
+        ("val: [a]", r"val is \['a'\]; give a path"),
+        ("iterations: 1e3", "iterations is '1e3'; give a whole number"),
         ("lrr: 1", "there is no option lrr; perhaps lr"),
         ("lr: fast", "lr is 'fast'; give a number"),
         ("model: 3", "model is 3; give it options of its own"),
