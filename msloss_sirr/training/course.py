@@ -147,46 +147,55 @@ class Course:
         loader = self.accelerator.prepare(load(draws, self.config.batch, self.config.workers, rest))
         updates = len(loader) // self._accumulate
         total = self.config.epochs * updates if self.config.iterations is None else self.config.iterations
-        self._pace = Pace(total, self.config.seconds)
         if self.main:
             about = surroundings(self.accelerator.device, self.accelerator.num_processes)
             self.folder.begin(self.config, about, {name: fingerprint(files) for name, files in sources.items()})
         self.accelerator.wait_for_everyone()
+        self._pace = Pace(total, self.config.seconds)
         if self.config.resume:
             self._resume(trainee)
         self._saved = time.perf_counter()
         with self._requests.listening(), self.progress:
-            while self._agreed()[0] < 1 or self._batch:  # an epoch may have been left at its last batch
+            # one epoch at least, and one that was left at its last batch is ended
+            while self._agreed()[0] < 1 or self._batch or not self._epoch:
                 loader.set_epoch(self._epoch)
                 rest.first = self._batch * self.config.batch * self.accelerator.num_processes
                 self._run_epoch(trainee, loader)
 
     def _run_epoch(self, trainee: Trainee, loader: Iterable[DrawBatch]) -> None:
         before, start = self._tally.seconds, time.perf_counter()
+        update: list[Mapping[str, Tensor] | None] = []
         for draws in loader:
-            fraction, asked = self._agreed()
-            if asked and self._batch % self._accumulate == 0:
-                self._save(trainee)
-                raise Stopped(f"stopped in epoch {self._epoch}; continue with --resume", asked)
-            if fraction >= 1 and self._batch:  # time has come to its end
+            fraction = self._go_on(trainee) if not update else self._agreed()[0]
+            if fraction >= 1 and self._batch and not update:  # time has come to its end
                 break
             for what in draws.damaged:
                 self.damage.meet(what)
             self._tally.lr = self._set_lr(trainee, fraction)
-            values = trainee.learn(draws)
-            self._tally.add(values)
+            update.append(trainee.learn(draws))
             self._tally.images += len(draws.kind) * self.accelerator.num_processes
             self._tally.seconds = before + time.perf_counter() - start
             self._batch += 1
             self.progress.batch(self._epoch, self._pace, trainee.status)
             if self._batch % self._accumulate:
                 continue
+            self._tally.add(update)
+            update = []
             self._pace.done += 1
             if time.perf_counter() - self._saved > seconds_of(self.config.save_every):
                 self._save(trainee)
             if self._pace.seconds is None and self._pace.fraction >= 1:
                 break
+        self._go_on(trainee)
         self._end_epoch(trainee)
+
+    def _go_on(self, trainee: Trainee) -> float:
+        """Return how much of the training is done, or save it and raise ``Stopped`` if it was asked to stop."""
+        fraction, asked = self._agreed()
+        if asked:
+            self._save(trainee)
+            raise Stopped(f"stopped in epoch {self._epoch}; continue with --resume", asked)
+        return fraction
 
     def _end_epoch(self, trainee: Trainee) -> None:
         tally, self._tally = self._tally, Tally()

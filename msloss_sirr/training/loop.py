@@ -104,7 +104,7 @@ class _Training:
         depth: DepthSource | None,
     ) -> None:
         self.config = config
-        names = ("remover", "average", "optimizer", "schedule", "best")
+        names = ("remover", "average", "optimizer", "schedule", "best", "borne")
         self.course = Course(config, names, half_cosine, warmup=config.warmup, accumulate=config.accumulate)
         self.accelerator = self.course.accelerator
         self.tracker = Tracker(self.course.folder.events if config.tensorboard and self.course.main else None)
@@ -142,8 +142,8 @@ class _Training:
         if isinstance(self.depth, torch.nn.Module):
             self.depth.to(self.accelerator.device).eval().requires_grad_(False)
         self.best = _Best()
+        self.borne = _Borne()
         self._last: StepLosses | None = None
-        self._in_a_row = 0
 
     @property
     def parts(self) -> Mapping[str, Lasting]:
@@ -154,6 +154,7 @@ class _Training:
             "optimizer": self.optimizer,
             "schedule": self.schedule,
             "best": self.best,
+            "borne": self.borne,
         }
 
     @property
@@ -188,7 +189,7 @@ class _Training:
             self.optimizer.zero_grad()
         if self.accelerator.sync_gradients:
             self.average.update()
-            self._in_a_row = 0
+            self.borne.in_a_row = 0
         terms = {f"term {name}": values for name, values in losses.terms.items()}
         return {"loss": self._last.total, "steps": losses.per_step, "gradient": gradient, **terms}
 
@@ -251,10 +252,10 @@ class _Training:
     def _leave_out(self, gradient: Tensor) -> None:
         """Forget the gradients of a batch."""
         self.optimizer.zero_grad()
-        self._in_a_row += 1
-        if self._in_a_row > self.config.bear:
+        self.borne.in_a_row += 1
+        if self.borne.in_a_row > self.config.bear:
             raise InputError(
-                f"the norm of the gradients was {float(gradient)} {self._in_a_row} times in a row; "
+                f"the norm of the gradients was {float(gradient)} {self.borne.in_a_row} times in a row; "
                 "begin a new run with a lower --lr, or with --clip"
             )
 
@@ -301,6 +302,19 @@ class _Best:
 
     def load_state_dict(self, state: list[float]) -> None:
         self.scores = Evaluation.of(state) if state else None
+
+
+class _Borne:
+    """How many updates in a row were left out so far."""
+
+    def __init__(self) -> None:
+        self.in_a_row = 0
+
+    def state_dict(self) -> int:
+        return self.in_a_row
+
+    def load_state_dict(self, state: int) -> None:
+        self.in_a_row = int(state)
 
 
 def _on(part: Any, device: torch.device) -> Any:

@@ -93,5 +93,5 @@ def defaults(words: Sequence[str]) -> TrainOptions:
     options = TrainOptions(**known, preset=name)
     if asked.config is None:
         return options
-    said = {field: value for field, value in told.items() if field not in {"config", "resume"}}
+    said = {field: value for field, value in told.items() if field not in {"config", "resume", "allow_changes"}}
     return with_options(options, said, asked.config, flat="data")

@@ -1,6 +1,6 @@
 """What an epoch adds up to."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -21,15 +21,16 @@ class Tally:
         self.seconds = 0.0
         self._sums: dict[str, Tensor] = {}
 
-    def add(self, values: Mapping[str, Tensor] | None) -> None:
-        """Add a batch's quantities, tensors of any shape; ``None`` counts it as left out."""
-        if values is None:
-            self.left_out += 1
+    def add(self, update: Sequence[Mapping[str, Tensor] | None]) -> None:
+        """Add the quantities, tensors of any shape, of an update's batches; all are left out if one is ``None``."""
+        if None in update:
+            self.left_out += len(update)
             return
-        self.batches += 1
-        for name, value in values.items():
-            exact = value.detach().float() if value.device.type == "mps" else value.detach().double()
-            self._sums[name] = self._sums[name] + exact if name in self._sums else exact
+        for values in update:
+            self.batches += 1
+            for name, value in (values or {}).items():
+                exact = value.detach().float() if value.device.type == "mps" else value.detach().double()
+                self._sums[name] = self._sums[name] + exact if name in self._sums else exact
 
     def means(self, accelerator: Accelerator) -> dict[str, list[float]]:
         """Return the means over all batches and processes, each flattened; nothing if nothing was added."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -62,6 +63,8 @@ def with_options(config: _Config, told: Mapping[str, Any], source: Path, flat: s
                 changes[name] = with_options(getattr(config, name), value, source)
         else:
             changes[name] = _as(types[name], value)
+            if types[name] is Path and not isinstance(changes[name], Path):
+                raise InputError(f"{source}: {name} is {value!r}; give a path")
     if below:
         changes[flat] = with_options(getattr(config, flat), below, source)
     try:
@@ -72,10 +75,14 @@ def with_options(config: _Config, told: Mapping[str, Any], source: Path, flat: s
 
 def _as(kind: Any, value: Any) -> Any:
     """Return what stands in a file as what a field wants, where files have another form of it."""
-    if kind is Path or Path in get_args(kind):
-        return Path(value) if isinstance(value, str) else value
+    kinds = (kind, *get_args(kind))
     if isinstance(value, list):
         return tuple(_as(get_args(kind)[0], each) if get_args(kind) else each for each in value)
-    if isinstance(value, int) and not isinstance(value, bool) and (kind is float or float in get_args(kind)):
-        return float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and {str, Path} & {*kinds}:
+        value = str(value)  # budget: 90, or a folder called 3
+    if Path in kinds and isinstance(value, str):
+        return Path(value)
+    if float in kinds and isinstance(value, int | str) and not isinstance(value, bool):
+        with suppress(ValueError):  # 1e-4 is a word to YAML
+            return float(value)
     return value

@@ -162,6 +162,20 @@ def test_losses_that_are_not_finite_are_left_out(config: TrainConfig) -> None:
     assert weights(config.out / "last.safetensors").isfinite().all()
 
 
+def test_an_update_is_left_out_with_all_its_batches(config: TrainConfig) -> None:
+    config = dataclasses.replace(config, epochs=1, steps=1, batch=2, accumulate=2, epoch_images=16)
+    train(config, criterion=Spoiling(iter([False, False, True, False] + 4 * [False])))
+    (line,) = metrics(config)
+    assert line["left_out"] == 2
+    assert all(math.isfinite(line[name]) for name in ("loss", "gradient"))
+
+
+def test_a_budget_that_is_over_at_once_trains_one_update(config: TrainConfig) -> None:
+    train(dataclasses.replace(config, budget="0.001s", epoch_images=16, batch=2, accumulate=2))
+    assert torch.load(config.out / "state.pt", weights_only=True)["pace"]["done"] == 1
+    assert len(metrics(config)) == 1
+
+
 def test_too_many_of_them_end_it(config: TrainConfig) -> None:
     config = dataclasses.replace(config, epochs=1, steps=1, epoch_images=32, bear=2)
     with pytest.raises(InputError, match="was nan 3 times in a row; begin a new run with a lower --lr, or with --clip"):
@@ -248,8 +262,31 @@ def test_options_are_read_from_a_file_and_the_command_line_goes_before(
 
 
 @pytest.mark.parametrize(
+    ("text", "name", "value"),
+    [
+        ("budget: 90", "budget", "90"),
+        ("save_every: 1.5", "save_every", "1.5"),
+        ("lr: 1e-4", "lr", 1e-4),
+        ("lr: 1", "lr", 1.0),
+        ("out: 3", "out", Path("3")),
+        ("clip: null", "clip", None),
+        ("iterations: 90", "iterations", 90),
+        ("allow_changes: true", "allow_changes", False),  # asked for on the command line, each time
+    ],
+)
+def test_a_file_of_options_may_write_them_as_yaml_does(tmp_path: Path, text: str, name: str, value: Any) -> None:
+    path = tmp_path / "options.yaml"
+    path.write_text(text)
+    found = getattr(defaults(["--config", str(path)]), name)
+    assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("out: null", "out is None; give a path"),
+        ("val: [a]", r"val is \['a'\]; give a path"),
+        ("iterations: 1e3", "iterations is '1e3'; give a whole number"),
         ("lrr: 1", "there is no option lrr; perhaps lr"),
         ("lr: fast", "lr is 'fast'; give a number"),
         ("model: 3", "model is 3; give it options of its own"),
@@ -290,13 +327,16 @@ def test_configuration_is_checked(config: TrainConfig, change: dict[str, Any], m
 
 
 def test_a_second_run_in_the_folder_is_refused(config: TrainConfig) -> None:
+    config = dataclasses.replace(config, start_steps=3)
+    second = dataclasses.replace(config, resume=True)  # one that does not resume sees the files there already
+
     class Impatient(Remover):
         """A remover that begins another training in the same folder while it is trained."""
 
         def forward(self, *given: Tensor) -> Any:
             if self.training:
-                train(config)
+                train(second)
             return super().forward(*given)
 
-    with pytest.raises(InputError, match=r"another run is writing to|holds a run already"):
-        train(dataclasses.replace(config, start_steps=3), remover=Impatient(RemoverConfig()))
+    with pytest.raises(InputError, match="another run is writing to"):
+        train(config, remover=Impatient(RemoverConfig()))

@@ -94,6 +94,42 @@ def test_stopped_anywhere_it_resumes_to_the_same_bits(
     assert_same(full, again)
 
 
+def test_stopped_at_the_last_batch_of_an_epoch_it_is_not_validated_first(
+    full: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(full)
+    again = dataclasses.replace(full, out=tmp_path / "again")
+    with monkeypatch.context() as patch:
+        stop_at(patch, 10)  # the first looks for the epoch, eight for its batches
+        with pytest.raises(Stopped, match="in epoch 0"):
+            run(again)
+    assert not (again.out / "metrics.jsonl").exists()
+    run(again, resume=True)
+    assert_same(full, again)
+
+
+def test_updates_left_out_in_a_row_are_counted_through_a_resume(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learnt = 0
+
+    class Spoilt(Forgetful):
+        def forward(self, ambient: torch.Tensor, depth: torch.Tensor | None = None) -> Layers:
+            nonlocal learnt
+            learnt += 1
+            layers = super().forward(ambient, depth)
+            return Layers(layers.transmission * float("nan"), layers.reflection) if self.training else layers
+
+    config = dataclasses.replace(config, steps=1, epoch_images=40, bear=3)
+    with monkeypatch.context() as patch:
+        stop_at(patch, 4)
+        with pytest.raises(Stopped):
+            train(config, remover=Spoilt(config.model))
+    with pytest.raises(InputError, match="was nan 4 times in a row"):
+        train(dataclasses.replace(config, resume=True), remover=Spoilt(config.model))
+    assert learnt == 4
+
+
 def test_workers_resume_in_the_middle_of_an_epoch(
     full: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,7 +258,7 @@ def words(config: TrainConfig) -> list[str]:
         "--photos": config.data.photos[0],
         "--val": config.val,
         "--out": config.out,
-        "--data.crop" if False else "--crop": 24,
+        "--crop": 24,
         "--epochs": 3,
         "--epoch-images": 24,
         "--lr": 3e-3,
