@@ -1,6 +1,7 @@
 """What an epoch is drawn from: crops of real pairs, and of photos to make reflections on."""
 
 import random
+import signal
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from itertools import accumulate
@@ -231,7 +232,8 @@ class Rest(Sampler[int]):
 def load(draws: Draws, batch: int, workers: int, order: Sampler[int] | None = None) -> DataLoader[DrawBatch]:
     """Return a loader of batches; its processes live as long as it does, and keep what they have decoded.
 
-    It draws no random number of the process it is in.
+    It draws no random number of the process it is in. Its processes go on loading after a Ctrl-C and one SIGTERM, which
+    may be sent to all processes of a training together: that which trains is to end them.
     """
     return DataLoader(
         draws,  # type: ignore[arg-type]
@@ -240,5 +242,14 @@ def load(draws: Draws, batch: int, workers: int, order: Sampler[int] | None = No
         collate_fn=collate,
         num_workers=workers,
         persistent_workers=workers > 0,
+        worker_init_fn=_bear_signals,
         generator=torch.Generator(),
     )
+
+
+def _bear_signals(_: int) -> None:
+    def bear(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, bear)

@@ -109,17 +109,25 @@ def list_pairs(text: str | Path, *, depth: bool = False, stray: Callable[[str], 
     return found
 
 
-def training_files(config: DataConfig, val: str | Path | None = None) -> dict[str, list[Path]]:
+def training_files(config: DataConfig, val: str | Path | None = None, *, depth: bool = False) -> dict[str, list[Path]]:
     """Return the files that a training is made from, by the folder or set they are of, and those it is validated on.
 
-    Nothing is said of what is damaged: `build_draws` counts it.
+    What has the name of an image and is no file is left to `build_draws` to bear.
+
+    Args:
+        config: what is drawn from.
+        val: what is validated on.
+        depth: whether the depth images beside them are among them.
     """
     named = [("pairs", text) for text in config.pairs] + ([] if val is None else [("val", str(val))])
-    files = {
-        f"{what} {text}": [path for pair in list_pairs(text, stray=lambda _: None) for path in pair[:2]]
-        for what, text in named
-    }
-    return {**files, **{f"photos {folder}": find_images(folder) for folder in config.photos}}
+    files = {}
+    for what, text in named:
+        pairs = list_pairs(text, depth=depth, stray=lambda _: None)
+        files[f"{what} {text}"] = [path for pair in pairs for path in pair if path is not None]
+    for folder in config.photos:
+        photos = find_images(folder)
+        files[f"photos {folder}"] = photos + (list(_depths_of(photos).values()) if depth else [])
+    return files
 
 
 def _cache(config: DataConfig, device: torch.device | str) -> Cache:

@@ -108,14 +108,14 @@ class _Training:
         self.course = Course(config, names, half_cosine, warmup=config.warmup, accumulate=config.accumulate)
         self.accelerator = self.course.accelerator
         self.tracker = Tracker(self.course.folder.events if config.tensorboard and self.course.main else None)
-        stored = config.model.depth != "none" and config.depth.source == "stored"
-        self.val = open_pairs(config.val, depth=stored)
+        self.stored = config.model.depth != "none" and config.depth.source == "stored"
+        self.val = open_pairs(config.val, depth=self.stored)
         _check_scorable(self.val)
         self.draws = build_draws(
             config.data,
             length=self.course.epoch_images,
             seed=config.seed,
-            depth=stored,
+            depth=self.stored,
             damage=self.course.damage,
             device=self.accelerator.device,
         )
@@ -166,7 +166,8 @@ class _Training:
         """Train to the end, and return the best scores."""
         if self.schedule.steps < self.config.steps:
             self.course.progress.note(str(self._rehearse()))
-        self.course.run(self, self.draws, training_files(self.config.data, self.config.val))
+        files = training_files(self.config.data, self.config.val, depth=self.stored)
+        self.course.run(self, self.draws, files)
         assert self.best.scores is not None  # noqa: S101  # there is at least one epoch, and the first is the best so far
         return self.best.scores
 

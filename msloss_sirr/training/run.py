@@ -76,11 +76,15 @@ class RunFolder:
         """Begin the run, or resume it: make the folder, write the configuration, add to the provenance.
 
         Raises:
-            InputError: if data that a run is resumed with have changed, and the configuration does not allow it.
+            InputError: if data that a run is resumed with have changed, or the number of processes, and the
+                configuration does not allow it.
         """
         history = _read(self._provenance, list) if config.resume and self._provenance.exists() else []
         if history:
             self._accept(changed(history[-1].get("data", {}), sources), "other data", config)
+            then, now = history[-1].get("processes"), surroundings["processes"]
+            if then != now:
+                self._accept([f"{then} then, {now} now"], "another number of processes", config)
         self.path.mkdir(parents=True, exist_ok=True)
         for unfinished in self.path.glob(".*.partial"):  # of a process that was killed as it wrote
             unfinished.unlink(missing_ok=True)

@@ -251,6 +251,17 @@ def test_a_resume_with_others_is_refused_unless_asked_for(
     assert {name.split()[0] for name in history[0]["data"]} == {"pairs", "photos", "val"}
 
 
+def test_a_resume_with_another_number_of_processes_is_refused(config: TrainConfig) -> None:
+    config = dataclasses.replace(config, epochs=1)
+    run(config)
+    history = json.loads((config.out / "provenance.json").read_text())
+    history[-1]["processes"] = 2
+    (config.out / "provenance.json").write_text(json.dumps(history))
+    with pytest.raises(InputError, match=r"another number of processes \(2 then, 1 now\); .*or with --allow-changes"):
+        run(config, resume=True)
+    run(dataclasses.replace(config, allow_changes=True), resume=True)
+
+
 def words(config: TrainConfig) -> list[str]:
     """Return the words of a training's command."""
     options = {
@@ -276,7 +287,9 @@ def words(config: TrainConfig) -> list[str]:
 def started(config: TrainConfig, *more: str, launcher: Sequence[str] = ()) -> subprocess.Popen[str]:
     alone = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     command = [sys.executable, *launcher, *words(config), *more]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=alone)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=alone, start_new_session=True
+    )
 
 
 def saved(config: TrainConfig) -> int:
@@ -304,12 +317,16 @@ def test_killed_at_random_moments_it_resumes_to_the_same_bits(config: TrainConfi
     assert_same(config, again)
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_ends_it_in_one_line(config: TrainConfig, number: signal.Signals, status: int) -> None:
-    process = started(dataclasses.replace(config), "--epochs", "1000")
+@pytest.mark.parametrize(
+    ("number", "status", "workers"), [(signal.SIGTERM, 143, 0), (signal.SIGINT, 130, 0), (signal.SIGTERM, 143, 1)]
+)
+def test_a_signal_ends_it_in_one_line(config: TrainConfig, number: signal.Signals, status: int, workers: int) -> None:
+    process = started(config, "--epochs", "1000", "--workers", str(workers))
     while not (config.out / "state.pt").exists() and process.poll() is None:
         time.sleep(0.01)
-    process.send_signal(number)
+    os.killpg(
+        process.pid, number
+    )  # as a terminal does, and what allots machines: to all processes, also those that load
     _, errors = process.communicate()
     assert process.returncode == status
     assert errors.startswith("msloss-sirr: stopped in epoch ")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,25 @@ def test_training_names_damaged_files_and_goes_on_or_ends(
         train(config)
     train(drawing(dataclasses.replace(config, out=tmp_path / "borne"), damaged=1))
     assert capsys.readouterr().err.count(f"left out: cannot read {cut}") == 1
+
+
+def test_training_bears_what_is_no_file(config: TrainConfig, pairs: Path, photos: Path, tmp_path: Path) -> None:
+    val = tmp_path / "val"
+    shutil.copytree(pairs, val)
+    (pairs / "ambient" / "x.png").mkdir()
+    (photos / "x.png").mkdir()
+    train(drawing(dataclasses.replace(config, val=val, epochs=1), damaged=2))
+
+
+def test_training_files_are_those_of_depth_too(pairs: Path, photos: Path) -> None:
+    for folder in (pairs, photos):
+        (folder / "depth").mkdir()
+    for path in [*(pairs / "ambient").iterdir(), *photos.glob("*.png")]:
+        (path.parent if path.parent == photos else pairs).joinpath("depth", path.name).write_bytes(b"")
+    config = DataConfig(pairs=(pairs,), photos=(photos,))
+    for depth in (False, True):
+        files = training_files(config, pairs, depth=depth)
+        assert [len(paths) for paths in files.values()] == ([12, 12, 12] if depth else [8, 8, 6])
 
 
 def test_damage_is_remembered_after_a_break(
