@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from msloss_sirr import InputError, LayersCriterion, Remover, RemoverConfig, TrainConfig, load_remover, train
+from msloss_sirr import InputError, Layers, LayersCriterion, Remover, RemoverConfig, TrainConfig, load_remover, train
 from msloss_sirr.cli import main
 from msloss_sirr.training.average import RunningMean
 from msloss_sirr.training.duration import seconds_of
@@ -191,6 +192,29 @@ def test_every_term_is_told_at_every_step(config: TrainConfig) -> None:
         "gradient": 2,
     }
     assert sum(values[1] for values in line["terms"].values()) == pytest.approx(line["per_step"][1], rel=1e-4)
+
+
+class Own(nn.Module):
+    """A network of another kind than those of the package."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.change = nn.Conv2d(3, 3, 1)
+
+    def forward(self, ambient: Tensor) -> Layers:
+        transmission = ambient + self.change(ambient)
+        return Layers(transmission, ambient - transmission)
+
+
+def test_a_network_of_ones_own_is_trained_kept_and_resumed(config: TrainConfig) -> None:
+    train(dataclasses.replace(config, epochs=1, average=0.9), remover=Own())
+    longer = dataclasses.replace(config, epochs=2, average=0.9, resume=True, allow_changes=True)
+    train(longer, remover=Own())
+    kept = load_file(config.out / "last.safetensors")
+    state = torch.load(config.out / "state.pt", weights_only=True)
+    assert torch.equal(kept["change.weight"], state["average"]["network"]["change.weight"])
+    with pytest.raises(InputError, match="holds another model"):
+        load_remover(config.out / "last.safetensors")
 
 
 def test_samples_show_a_row_for_each_pair(config: TrainConfig) -> None:
