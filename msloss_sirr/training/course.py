@@ -159,7 +159,7 @@ class Course:
             # one epoch at least, and one that was left at its last batch is ended
             while self._agreed()[0] < 1 or self._batch or not self._epoch:
                 loader.set_epoch(self._epoch)
-                rest.first = self._batch * self.config.batch * self.accelerator.num_processes
+                rest.first = self._tally.images
                 self._run_epoch(trainee, loader)
 
     def _run_epoch(self, trainee: Trainee, loader: Iterable[DrawBatch]) -> None:
@@ -177,7 +177,7 @@ class Course:
             self._tally.seconds = before + time.perf_counter() - start
             self._batch += 1
             self.progress.batch(self._epoch, self._pace, trainee.status)
-            if self._batch % self._accumulate:
+            if len(update) < self._accumulate:
                 continue
             self._tally.add(update)
             update = []
@@ -186,6 +186,9 @@ class Course:
                 self._save(trainee)
             if self._pace.seconds is None and self._pace.fraction >= 1:
                 break
+        if update:  # the end of an epoch that was resumed with other batches
+            self._tally.add(update)
+            self._pace.done += 1
         self._go_on(trainee)
         self._end_epoch(trainee)
 
