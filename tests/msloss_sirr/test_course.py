@@ -285,6 +285,13 @@ def test_options_are_read_from_a_file_and_the_command_line_goes_before(
     assert torch.equal(one, two)
 
 
+def test_a_file_may_leave_the_folders_to_the_command_line(tmp_path: Path) -> None:
+    path = tmp_path / "options.yaml"
+    path.write_text("clean_share: 0.2\npair_weights: [1]\nsynthesis: {transplant: 1}")
+    found = defaults(["--config", str(path)]).data
+    assert (found.clean_share, found.synthesis.transplant, found.photos) == (0.2, 1.0, ())
+
+
 @pytest.mark.parametrize(
     ("text", "name", "value"),
     [
