@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 from accelerate import Accelerator, PartialState
-from accelerate.utils import set_seed
+from accelerate.utils import DistributedType, set_seed
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -29,6 +29,7 @@ from msloss_sirr.training.stopping import Requests, Stopped
 from msloss_sirr.training.tally import Tally
 
 _OWN = frozenset({"epoch", "batch", "pace", "tally", "random", "damaged"})
+_SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
 
 
 class Lasting(Protocol):
@@ -282,11 +283,16 @@ def say(line: str) -> None:
 def _accelerator(config: RunConfig, accumulate: int) -> Accelerator:
     precision = "bf16" if config.precision == "bfloat16" else "no"
     try:
-        return Accelerator(
+        accelerator = Accelerator(
             cpu=config.device == "cpu", mixed_precision=precision, gradient_accumulation_steps=accumulate
         )
     except ValueError as error:  # accelerate keeps device and precision for the life of a process
         raise InputError(f"another training in this process chose otherwise: {error}") from error
+    if accelerator.distributed_type in _SHARDED:
+        raise InputError(
+            f"{accelerator.distributed_type.value} shares out the weights; launch with --multi_gpu instead"
+        )
+    return accelerator
 
 
 def _random_state() -> dict[str, Any]:

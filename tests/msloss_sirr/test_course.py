@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedType
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -355,6 +357,13 @@ def test_a_file_of_options_is_checked(tmp_path: Path, text: str, message: str) -
 def test_configuration_is_checked(config: TrainConfig, change: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         dataclasses.replace(config, **change)
+
+
+def test_weights_that_are_shared_out_are_refused(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Accelerator, "distributed_type", property(lambda _: DistributedType.FSDP))
+    with pytest.raises(InputError, match="FSDP shares out the weights; launch with --multi_gpu instead"):
+        train(config)
+    assert not config.out.exists()
 
 
 def test_a_second_run_in_the_folder_is_refused(config: TrainConfig) -> None:

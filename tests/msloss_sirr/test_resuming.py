@@ -279,6 +279,16 @@ def test_a_resume_with_another_number_of_processes_is_refused(config: TrainConfi
     run(dataclasses.replace(config, allow_changes=True), resume=True)
 
 
+def test_what_a_kill_left_unfinished_is_taken_away(config: TrainConfig) -> None:
+    config = dataclasses.replace(config, epochs=1)
+    run(config)
+    left = [config.out / ".0123abcd.partial", config.out / "samples" / ".4567abcd.partial"]
+    for path in left:
+        path.touch()
+    run(config, resume=True)
+    assert not any(path.exists() for path in left)
+
+
 def words(config: TrainConfig) -> list[str]:
     """Return the words of a training's command."""
     options = {
