@@ -54,15 +54,23 @@ class DataConfig:
             raise InputError(f"cache_gib is {self.cache_gib}; give a number greater than 0")
         if self.damaged < 0:
             raise InputError(f"damaged is {self.damaged}; it may not be negative")
-        self._check_weights()
+        weights = self.pair_weights
+        if weights and (min(weights) < 0 or not isfinite(sum(weights))):
+            raise InputError(f"pair_weights are {weights}; give a number for each of the sets")
+        if weights and not any(weights):
+            raise InputError(f"pair_weights are {weights}; give one of them a positive number")
+
+    def check_sources(self) -> None:
+        """Raise ``InputError`` unless all that is asked for can be drawn from the pairs and photos there are.
+
+        That is not asked when the configuration is made: in a file, the rest of it may stand without them.
+        """
+        weights = self.pair_weights
+        if weights and len(weights) != len(self.pairs):
+            raise InputError(f"pair_weights are {weights}; give a number for each of the {len(self.pairs)} sets")
         if self.clean_share and not self.photos:
             raise InputError(f"clean_share is {self.clean_share}, but there are no photos; give --photos")
         if self.synthesis.transplant and not self.pairs:
             raise InputError("transplant takes reflections out of real pairs; give --pairs, or leave it out")
-
-    def _check_weights(self) -> None:
-        weights = self.pair_weights
-        if weights and (len(weights) != len(self.pairs) or min(weights) < 0 or not isfinite(sum(weights))):
-            raise InputError(f"pair_weights are {weights}; give a number for each of the {len(self.pairs)} sets")
-        if weights and not any(weights):
-            raise InputError(f"pair_weights are {weights}; give one of them a positive number")
+        if not self.pairs and not self.photos:
+            raise InputError("nothing to train on; give --pairs, --photos or both")

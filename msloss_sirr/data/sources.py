@@ -43,8 +43,7 @@ def build_draws(
     Raises:
         InputError: if a folder cannot be used, too many files are damaged, or there is nothing to draw from.
     """
-    if not config.pairs and not config.photos:
-        raise InputError("nothing to train on; give --pairs, --photos or both")
+    config.check_sources()
     damage = damage or Damage(config.damaged)
     sets = [_sound(list_pairs(text, depth=depth, stray=damage.meet), check_pair, damage) for text in config.pairs]
     photos = _sound([path for folder in config.photos for path in find_images(folder)], read_size, damage)

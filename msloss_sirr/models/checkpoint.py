@@ -9,17 +9,20 @@ from msloss_sirr.models.files import load_network, save_network
 from msloss_sirr.models.remover import Remover
 
 _FORMAT = "msloss_sirr.remover/1"
+_OTHER = "msloss_sirr.network/1"
 
 
 def save_remover(remover: Remover, path: Path, notes: Mapping[str, str] | None = None) -> None:
     """Write a remover to a file, whole or not at all.
 
     Args:
-        remover: what to save.
+        remover: what to save. Of a network of another kind, without a `RemoverConfig` as its ``config``, the weights
+            are written, for ``safetensors.torch.load_file``.
         path: ends in ``.safetensors``.
         notes: more to be said in the file's metadata.
     """
-    save_network(remover, remover.config, path, _FORMAT, notes)
+    known = isinstance(getattr(remover, "config", None), RemoverConfig)
+    save_network(remover, remover.config if known else None, path, _FORMAT if known else _OTHER, notes)
 
 
 def load_remover(path: Path) -> Remover:

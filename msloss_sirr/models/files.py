@@ -25,13 +25,13 @@ def save_network(
 
     Args:
         network: what to save.
-        config: what it is made from, a dataclass.
+        config: what it is made from, a dataclass; ``None`` if that is for others to know.
         path: ends in ``.safetensors``.
         kind: what `load_network` is to look for.
         notes: more to be said in the file's metadata.
     """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    told = json.dumps(dataclasses.asdict(config))
+    told = json.dumps(None if config is None else dataclasses.asdict(config))
     with whole_file(path) as partial:
         save_file(state, partial, {**(notes or {}), "format": kind, "config": told})
         _order_metadata(partial)

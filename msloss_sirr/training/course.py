@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 from accelerate import Accelerator, PartialState
-from accelerate.utils import set_seed
+from accelerate.utils import DistributedType, set_seed
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -29,6 +29,7 @@ from msloss_sirr.training.stopping import Requests, Stopped
 from msloss_sirr.training.tally import Tally
 
 _OWN = frozenset({"epoch", "batch", "pace", "tally", "random", "damaged"})
+_SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
 
 
 class Lasting(Protocol):
@@ -159,7 +160,7 @@ class Course:
             # one epoch at least, and one that was left at its last batch is ended
             while self._agreed()[0] < 1 or self._batch or not self._epoch:
                 loader.set_epoch(self._epoch)
-                rest.first = self._batch * self.config.batch * self.accelerator.num_processes
+                rest.first = self._tally.images
                 self._run_epoch(trainee, loader)
 
     def _run_epoch(self, trainee: Trainee, loader: Iterable[DrawBatch]) -> None:
@@ -177,7 +178,7 @@ class Course:
             self._tally.seconds = before + time.perf_counter() - start
             self._batch += 1
             self.progress.batch(self._epoch, self._pace, trainee.status)
-            if self._batch % self._accumulate:
+            if len(update) < self._accumulate:
                 continue
             self._tally.add(update)
             update = []
@@ -186,6 +187,9 @@ class Course:
                 self._save(trainee)
             if self._pace.seconds is None and self._pace.fraction >= 1:
                 break
+        if update:  # the end of an epoch that was resumed with other batches
+            self._tally.add(update)
+            self._pace.done += 1
         self._go_on(trainee)
         self._end_epoch(trainee)
 
@@ -279,11 +283,16 @@ def say(line: str) -> None:
 def _accelerator(config: RunConfig, accumulate: int) -> Accelerator:
     precision = "bf16" if config.precision == "bfloat16" else "no"
     try:
-        return Accelerator(
+        accelerator = Accelerator(
             cpu=config.device == "cpu", mixed_precision=precision, gradient_accumulation_steps=accumulate
         )
     except ValueError as error:  # accelerate keeps device and precision for the life of a process
         raise InputError(f"another training in this process chose otherwise: {error}") from error
+    if accelerator.distributed_type in _SHARDED:
+        raise InputError(
+            f"{accelerator.distributed_type.value} shares out the weights; launch with --multi_gpu instead"
+        )
+    return accelerator
 
 
 def _random_state() -> dict[str, Any]:

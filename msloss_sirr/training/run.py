@@ -86,7 +86,7 @@ class RunFolder:
             if then != now:
                 self._accept([f"{then} then, {now} now"], "another number of processes", config)
         self.path.mkdir(parents=True, exist_ok=True)
-        for unfinished in self.path.glob(".*.partial"):  # of a process that was killed as it wrote
+        for unfinished in self.path.rglob(".*.partial"):  # of a process that was killed as it wrote
             unfinished.unlink(missing_ok=True)
         _write(self._config, json.dumps(_told(config), indent=2) + "\n")
         entry = {**surroundings, "data": {name: source._asdict() for name, source in sources.items()}}

@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedType
 from PIL import Image
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from msloss_sirr import InputError, LayersCriterion, Remover, RemoverConfig, TrainConfig, load_remover, train
+from msloss_sirr import InputError, Layers, LayersCriterion, Remover, RemoverConfig, TrainConfig, load_remover, train
 from msloss_sirr.cli import main
 from msloss_sirr.training.average import RunningMean
 from msloss_sirr.training.duration import seconds_of
@@ -193,6 +196,29 @@ def test_every_term_is_told_at_every_step(config: TrainConfig) -> None:
     assert sum(values[1] for values in line["terms"].values()) == pytest.approx(line["per_step"][1], rel=1e-4)
 
 
+class Own(nn.Module):
+    """A network of another kind than those of the package."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.change = nn.Conv2d(3, 3, 1)
+
+    def forward(self, ambient: Tensor) -> Layers:
+        transmission = ambient + self.change(ambient)
+        return Layers(transmission, ambient - transmission)
+
+
+def test_a_network_of_ones_own_is_trained_kept_and_resumed(config: TrainConfig) -> None:
+    train(dataclasses.replace(config, epochs=1, average=0.9), remover=Own())
+    longer = dataclasses.replace(config, epochs=2, average=0.9, resume=True, allow_changes=True)
+    train(longer, remover=Own())
+    kept = load_file(config.out / "last.safetensors")
+    state = torch.load(config.out / "state.pt", weights_only=True)
+    assert torch.equal(kept["change.weight"], state["average"]["network"]["change.weight"])
+    with pytest.raises(InputError, match="holds another model"):
+        load_remover(config.out / "last.safetensors")
+
+
 def test_samples_show_a_row_for_each_pair(config: TrainConfig) -> None:
     train(dataclasses.replace(config, epochs=1, samples=3))
     with Image.open(config.out / "samples" / "0000.jpg") as picture:
@@ -261,6 +287,13 @@ def test_options_are_read_from_a_file_and_the_command_line_goes_before(
     assert torch.equal(one, two)
 
 
+def test_a_file_may_leave_the_folders_to_the_command_line(tmp_path: Path) -> None:
+    path = tmp_path / "options.yaml"
+    path.write_text("clean_share: 0.2\npair_weights: [1]\nsynthesis: {transplant: 1}")
+    found = defaults(["--config", str(path)]).data
+    assert (found.clean_share, found.synthesis.transplant, found.photos) == (0.2, 1.0, ())
+
+
 @pytest.mark.parametrize(
     ("text", "name", "value"),
     [
@@ -324,6 +357,13 @@ def test_a_file_of_options_is_checked(tmp_path: Path, text: str, message: str) -
 def test_configuration_is_checked(config: TrainConfig, change: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         dataclasses.replace(config, **change)
+
+
+def test_weights_that_are_shared_out_are_refused(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Accelerator, "distributed_type", property(lambda _: DistributedType.FSDP))
+    with pytest.raises(InputError, match="FSDP shares out the weights; launch with --multi_gpu instead"):
+        train(config)
+    assert not config.out.exists()
 
 
 def test_a_second_run_in_the_folder_is_refused(config: TrainConfig) -> None:

@@ -17,6 +17,7 @@ import torch
 from torch.nn.functional import dropout
 
 from msloss_sirr import InputError, Layers, Remover, RemoverConfig, TrainConfig, load_remover, train
+from msloss_sirr.data.draws import Draws
 from msloss_sirr.training.run import RunFolder
 from msloss_sirr.training.stopping import Requests, Stopped
 
@@ -128,6 +129,22 @@ def test_updates_left_out_in_a_row_are_counted_through_a_resume(
     with pytest.raises(InputError, match="was nan 4 times in a row"):
         train(dataclasses.replace(config, resume=True), remover=Spoilt(config.model))
     assert learnt == 4
+
+
+def test_resumed_with_other_batches_an_epoch_goes_on_where_it_was(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = dataclasses.replace(config, iterations=5, start_steps=3, batch=2)
+    with monkeypatch.context() as patch:
+        stop_at(patch, 5)
+        with pytest.raises(Stopped):
+            run(config)
+    seen: list[int] = []
+    drawn = Draws.__getitem__
+    monkeypatch.setattr(Draws, "__getitem__", lambda self, index: [seen.append(index), drawn(self, index)][1])
+    run(dataclasses.replace(config, batch=4, accumulate=2, allow_changes=True), resume=True)
+    assert seen == list(range(6, 16))
+    assert torch.load(config.out / "state.pt", weights_only=True)["pace"]["done"] == 3 + 2
 
 
 def test_workers_resume_in_the_middle_of_an_epoch(
@@ -260,6 +277,16 @@ def test_a_resume_with_another_number_of_processes_is_refused(config: TrainConfi
     with pytest.raises(InputError, match=r"another number of processes \(2 then, 1 now\); .*or with --allow-changes"):
         run(config, resume=True)
     run(dataclasses.replace(config, allow_changes=True), resume=True)
+
+
+def test_what_a_kill_left_unfinished_is_taken_away(config: TrainConfig) -> None:
+    config = dataclasses.replace(config, epochs=1)
+    run(config)
+    left = [config.out / ".0123abcd.partial", config.out / "samples" / ".4567abcd.partial"]
+    for path in left:
+        path.touch()
+    run(config, resume=True)
+    assert not any(path.exists() for path in left)
 
 
 def words(config: TrainConfig) -> list[str]:
