@@ -114,7 +114,7 @@ class TrainConfig(RunConfig):
     clip: float | None = None
     """Norm that gradients are scaled down to where theirs is greater."""
     bear: int = 10
-    """Updates in a row that are left out because a loss or gradient is not finite; one more ends the training."""
+    """Updates in a row that are left out because their gradient is not finite; one more ends the training."""
     average: float = 0.0
     """Decay of the running mean of the weights that is validated and kept in checkpoints, 0.999 say; 0 keeps the
     weights themselves."""

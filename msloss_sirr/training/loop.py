@@ -40,7 +40,7 @@ class Epoch(NamedTuple):
     gradient: float
     """Norm of the gradients, before they are scaled down."""
     left_out: int
-    """Batches that did not count, as their loss or gradient was not finite."""
+    """Batches that did not count, as the gradient of their update was not finite."""
     lr: float
     seconds: float
     images_per_second: float
@@ -172,7 +172,7 @@ class _Training:
         return self.best.scores
 
     def learn(self, draws: DrawBatch) -> Mapping[str, Tensor] | None:
-        """Learn from a batch, unless its loss or gradient is not finite."""
+        """Learn from a batch, unless the gradient of its update is not finite."""
         batch = compose(draws, self.synthesis)
         self.loss.train()
         with self.accelerator.accumulate(self.loss):
