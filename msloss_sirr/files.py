@@ -38,7 +38,7 @@ def check_file(path: Path) -> None:
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a path to write to; the file takes the name ``path`` when the block ends, and vanishes if it fails.
 
-    Until then it is called ``.XXXXXXXX.partial``, with random digits: a name may be as long as file systems allow.
+    Until then it has a short name of random digits and ``.partial``: its own may be as long as file systems allow.
     """
     partial = path.with_name(f".{secrets.token_hex(4)}.partial")
     try:

@@ -69,3 +69,15 @@ class Description:
         """The names that items can be asked for by: those of subsets and of their versions."""
         names = [name for part in self.parts for name in (part.subset, *part.counts) if name]
         return tuple(dict.fromkeys(names))
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The names that splits can be asked for by."""
+        if not self.parts:
+            return ("train", "val", "test")
+        return tuple(dict.fromkeys(part.split for part in self.parts if part.split))
+
+    def choices(self, word: str) -> str:
+        """Return, in a line, that a word names no subset or split, and what does."""
+        subsets, splits = ", ".join(self.subsets) or "none", ", ".join(self.splits) or "none"
+        return f"{self.name} has no subset or split {word!r}; subsets: {subsets}; splits: {splits}"

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from msloss_sirr.catalogue.config import PrepareConfig
 from msloss_sirr.catalogue.description import Description
-from msloss_sirr.catalogue.layout import Item, Listing, list_set
+from msloss_sirr.catalogue.items import Item, Listing
+from msloss_sirr.catalogue.layout import list_set
 from msloss_sirr.catalogue.manifest import NAME, Manifest, Record, digest
 from msloss_sirr.catalogue.placing import foreign, is_file, make_room, place_together, settle
 from msloss_sirr.errors import InputError

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from msloss_sirr.catalogue.layout import Item, Listing
+from msloss_sirr.catalogue.items import Item, Listing
 from msloss_sirr.catalogue.manifest import NAME, digest, read_manifest
 from msloss_sirr.catalogue.sets import SETS
 from msloss_sirr.doctor.findings import SEVERITIES, Finding

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from msloss_sirr.catalogue.layout import Item
+from msloss_sirr.catalogue.items import Item
 from msloss_sirr.doctor.alike import hash_of
 from msloss_sirr.errors import InputError
 from msloss_sirr.files import check_file

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from msloss_sirr.catalogue.layout import Item
+from msloss_sirr.catalogue.items import Item
 from msloss_sirr.doctor.alike import alike
 from msloss_sirr.doctor.findings import Finding
 from msloss_sirr.doctor.looking import Seen

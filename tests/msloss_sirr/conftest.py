@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from msloss_sirr import DataConfig, RemoverConfig, TrainConfig
+from msloss_sirr.training.run import RunFolder
 
 
 def smooth(seed: int, height: int = 40, width: int = 56) -> Tensor:
@@ -53,6 +54,18 @@ def pixels_of(path: Path) -> np.ndarray:
 def drawing(config: TrainConfig, **changes: Any) -> TrainConfig:
     """Return a training that draws from other data."""
     return dataclasses.replace(config, data=dataclasses.replace(config.data, **changes))
+
+
+def interrupt_at(patch: pytest.MonkeyPatch, epoch: int) -> None:
+    """Have a training interrupted when it is about to save the state that begins an epoch."""
+    save = RunFolder.save
+
+    def interrupted(self: RunFolder, state: Any) -> None:
+        if state["epoch"] == epoch:
+            raise KeyboardInterrupt
+        save(self, state)
+
+    patch.setattr(RunFolder, "save", interrupted)
 
 
 @pytest.fixture(autouse=True)

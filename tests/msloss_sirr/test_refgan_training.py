@@ -20,9 +20,8 @@ from msloss_sirr.refgan.generator import Generator
 from msloss_sirr.refgan.pairs import Example
 from msloss_sirr.refgan.sheet import contact_sheet
 from msloss_sirr.refgan.training import _Training, train_refgan
-from msloss_sirr.training.run import RunFolder
 
-from .conftest import drawing, save, smooth
+from .conftest import drawing, interrupt_at, save, smooth
 from .test_refgan import STYLES, TINY, inputs
 
 
@@ -56,15 +55,8 @@ def test_killed_training_resumes_to_the_same_bits(
 ) -> None:
     train_refgan(run)
     again = dataclasses.replace(run, out=tmp_path / "again")
-    save = RunFolder.save
-
-    def killed(self: RunFolder, state: Any) -> None:
-        if state["epoch"] == killed_after + 1:
-            raise KeyboardInterrupt
-        save(self, state)
-
     with monkeypatch.context() as patch:
-        patch.setattr(RunFolder, "save", killed)
+        interrupt_at(patch, killed_after + 1)
         with pytest.raises(KeyboardInterrupt):
             train_refgan(again)
     torch.manual_seed(99)

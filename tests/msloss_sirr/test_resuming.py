@@ -18,10 +18,9 @@ from torch.nn.functional import dropout
 
 from msloss_sirr import InputError, Layers, Remover, RemoverConfig, TrainConfig, load_remover, train
 from msloss_sirr.data.draws import Draws
-from msloss_sirr.training.run import RunFolder
 from msloss_sirr.training.stopping import Requests, Stopped
 
-from .conftest import drawing, save, smooth
+from .conftest import drawing, interrupt_at, save, smooth
 
 UNTIMED = ("seconds", "images_per_second")
 
@@ -166,15 +165,8 @@ def test_an_epoch_that_was_validated_but_not_saved_is_run_again(
 ) -> None:
     run(full)
     again = dataclasses.replace(full, out=tmp_path / "again")
-    keep = RunFolder.save
-
-    def killed(self: RunFolder, state: Any) -> None:
-        if state["epoch"] == killed_at:
-            raise KeyboardInterrupt
-        keep(self, state)
-
     with monkeypatch.context() as patch:
-        patch.setattr(RunFolder, "save", killed)
+        interrupt_at(patch, killed_at)
         with pytest.raises(KeyboardInterrupt):
             run(again)
     run(again, resume=True)
