@@ -59,11 +59,10 @@ def _estimator(config: EvalConfig, device: "torch.device") -> "tuple[Remover | N
 
     from msloss_sirr.depth.source import build_source
     from msloss_sirr.models.checkpoint import load_remover
-    from msloss_sirr.photo.remove import load_default_remover
 
     if config.outputs is not None:
         return None, None
-    remover = load_remover(config.checkpoint) if config.checkpoint else load_default_remover()
+    remover = load_remover(config.checkpoint)
     source = build_source(remover.config.depth, config.depth)
     for network in (remover, source):
         if isinstance(network, Module):

@@ -1,6 +1,7 @@
 """Removers as files."""
 
 from collections.abc import Mapping
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,19 @@ def save_remover(remover: Remover, path: Path, notes: Mapping[str, str] | None =
     save_network(remover, remover.config if known else None, path, _FORMAT if known else _OTHER, notes)
 
 
-def load_remover(path: Path) -> Remover:
+def load_remover(path: Path | str | None = None) -> Remover:
     """Return the remover in a file, in evaluation mode, in float32.
+
+    Args:
+        path: checkpoint of ``msloss-sirr train``; ``None`` takes the remover that comes with the package.
 
     Raises:
         InputError: if the file is missing, damaged, or holds another model.
     """
-    return load_network(path, _FORMAT, _build, what="remover", command="msloss-sirr train")
+    if path is not None:
+        return load_network(Path(path), _FORMAT, _build, what="remover", command="msloss-sirr train")
+    with as_file(files("msloss_sirr") / "weights" / "default.safetensors") as own:
+        return load_remover(own)
 
 
 def _build(fields: dict[str, Any]) -> Remover:

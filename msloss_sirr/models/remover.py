@@ -1,5 +1,7 @@
 """The remover: a reflection net and a transmission net, one after the other."""
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 
@@ -40,6 +42,20 @@ class Remover(nn.Module):
         self.reflection_net = _net(self.config, with_depth) if both else None
         self.transmission_net = _net(self.config, with_depth + 3 if both else with_depth)
         self.quantizer = RangedQuantizer(self.config.ranges, self.config.range_mode)
+
+    @classmethod
+    def from_pretrained(cls, path: Path | str | None = None) -> "Remover":
+        """Return a trained remover, in evaluation mode, in float32.
+
+        Args:
+            path: checkpoint of ``msloss-sirr train``; ``None`` takes the remover that comes with the package.
+
+        Raises:
+            InputError: if the file is missing, damaged, or holds another model.
+        """
+        from msloss_sirr.models.checkpoint import load_remover  # it makes removers itself
+
+        return load_remover(path)
 
     def forward(self, ambient: Tensor, depth: Tensor | None = None) -> Layers:
         """Return the estimated layers of ``ambient``, guided by a prepared ``depth``; see the class."""

@@ -1,7 +1,6 @@
 """Reflections taken off photographs, file by file."""
 
 from collections.abc import Callable
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,7 +43,7 @@ def remove_files(config: RemoveConfig, done: Callable[[Job], None] | None = None
     if config.steps < 1:
         raise InputError(f"steps is {config.steps}; give 1 or more")
     jobs = plan(config)
-    remover = load_remover(config.checkpoint) if config.checkpoint else load_default_remover()
+    remover = load_remover(config.checkpoint)
     device = find_device(config.device)
     source = build_source(remover.config.depth, config.depth)
     for network in (remover, source):
@@ -102,12 +101,6 @@ def remove(
         raise ValueError("the remover's estimate holds NaN or infinity; give another checkpoint, or fewer steps")
     reflection = estimate.reflection[0] if steps == 1 else ambient - transmission
     return Layers(to_bytes(transmission), to_bytes(reflection))
-
-
-def load_default_remover() -> Remover:
-    """Return the remover that comes with the package."""
-    with as_file(files("msloss_sirr") / "weights" / "default.safetensors") as path:
-        return load_remover(path)
 
 
 def plan(config: RemoveConfig) -> list[Job]:

@@ -218,6 +218,18 @@ def test_checkpoint_brings_back_the_remover(tmp_path: Path, kind: str) -> None:
     assert torch.equal(again(image, *depth).transmission, remover(image, *depth).transmission)
 
 
+def test_pretrained_is_the_shipped_remover_or_a_file(tmp_path: Path) -> None:
+    shipped = Remover.from_pretrained()
+    assert not shipped.training
+    save_remover(shipped, tmp_path / "a.safetensors")
+    image = torch.rand(1, 3, 20, 20)
+    again = Remover.from_pretrained(str(tmp_path / "a.safetensors"))
+    assert torch.equal(again(image).transmission, shipped(image).transmission)
+    assert not torch.equal(again(image).transmission, image)
+    with pytest.raises(InputError, match=r"none\.safetensors does not exist"):
+        Remover.from_pretrained(tmp_path / "none.safetensors")
+
+
 def test_checkpoint_in_half_precision_is_read_as_float32(tmp_path: Path) -> None:
     save_remover(Remover(SMALL).half(), tmp_path / "a.safetensors")
     assert {p.dtype for p in load_remover(tmp_path / "a.safetensors").parameters()} == {torch.float32}
