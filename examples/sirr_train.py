@@ -12,10 +12,11 @@ import tyro
 from accelerate.utils import set_seed
 
 from msloss import OnPlateau
-from msloss_sirr import Remover, train
+from msloss_sirr import train
 from msloss_sirr.cli.failing import one_line_errors
 from msloss_sirr.losses.criterion import build_criterion
 from msloss_sirr.synthesis.making import build_synthesis
+from msloss_sirr.training.beginning import begin_remover
 from msloss_sirr.training.course import leave
 from msloss_sirr.training.presets import TrainOptions, defaults
 
@@ -27,7 +28,7 @@ def main() -> None:
     best = train(
         config,
         # the network: any module from an ambient image (N, 3, H, W) to Layers(transmission, reflection)
-        remover=Remover(config.model),
+        remover=begin_remover(config),
         # the loss of one step: named terms of (estimated layers, true layers), see LayersCriterion
         criterion=build_criterion(config.loss),
         # how many steps are summed at which epoch: here one more when validation PSNR has settled down

@@ -7,12 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from msloss_sirr.depth.network import MidasSmall
+from msloss_sirr.imagenet import Normalise
 from msloss_sirr.images.checks import check_form, check_numbers
 from msloss_sirr.pretrained import fetch_weights, load_state, read_state
 
 WEIGHTS_URL = "https://github.com/isl-org/MiDaS/releases/download/v2_1/model-small-70d6b9c8.pt"
 _ALSO_NAMED = ("midas_v21_small_256.pt", "midas_v21_small-70d6b9c8.pt")
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _SIDE, _MULTIPLE = 256, 32
 
 
@@ -35,10 +35,7 @@ class MidasDepth(nn.Module):
     def __init__(self, network: MidasSmall) -> None:
         super().__init__()
         self.network = network
-        self.mean: Tensor
-        self.deviation: Tensor
-        self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("deviation", torch.tensor(_DEVIATION).view(1, 3, 1, 1), persistent=False)
+        self.normalise = Normalise()
         self.requires_grad_(False)
         self.eval()
 
@@ -50,8 +47,8 @@ class MidasDepth(nn.Module):
         check_numbers("ambient", ambient)
         height, width = ambient.shape[-2:]
         with torch.autocast(ambient.device.type, enabled=False):
-            images = _resized(ambient.to(self.mean.dtype), working_size(height, width))
-            return _resized(self.network((images - self.mean) / self.deviation), (height, width))
+            images = _resized(ambient.to(self.normalise.mean.dtype), working_size(height, width))
+            return _resized(self.network(self.normalise(images)), (height, width))
 
     def train(self, mode: bool = True) -> "MidasDepth":
         """Stay in evaluation mode."""

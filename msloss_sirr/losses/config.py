@@ -15,10 +15,13 @@ BackboneName = Literal["none", "vgg19", "squeezenet1_1"]
 class LossConfig:
     """Weights of the terms of equation 4, and the network whose features are compared."""
 
+    measure: Literal["mse", "l1", "log"] = "mse"
+    """How pixels of T and R are compared: mean squared error, as the paper has it; mean absolute error; or log, the
+    mean over images of log(1 + 1000 * mean squared error), to which one image hardly counts more than another."""
     transmission: float = 1.0
-    """Weight of the mean squared error of T."""
+    """Weight of the comparison of T."""
     reflection: float = 1.0
-    """Weight of the mean squared error of R."""
+    """Weight of the comparison of R."""
     reflection_target: Literal["first", "residual"] = "first"
     """What R is held to at later steps, of which the paper says nothing: first holds it to R at the first step and to
     nothing later; residual to what is still there, the step's input without T."""

@@ -2,29 +2,19 @@
 
 from copy import deepcopy
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-import torchvision
 from torch import Tensor, nn
 
+from msloss_sirr.imagenet import Normalise, imagenet_features
 from msloss_sirr.losses.config import BackboneName
-from msloss_sirr.pretrained import fetch_weights, load_state, read_state
 
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-
-class _Source(NamedTuple):
-    layers: tuple[int, ...]
-    """Indices into torchvision's ``features`` whose outputs are compared."""
-    weights: str
-
-
-_SOURCES = {
-    "vgg19": _Source((0, 19), "VGG19_Weights.IMAGENET1K_V1"),  # conv1_1 and conv4_1, before their ReLU
-    "squeezenet1_1": _Source((1, 7), "SqueezeNet1_1_Weights.IMAGENET1K_V1"),
+_LAYERS = {
+    "vgg19": (0, 19),  # conv1_1 and conv4_1, before their ReLU
+    "squeezenet1_1": (1, 7),
 }
+"""Indices into torchvision's ``features`` whose outputs are compared."""
 
 
 class Backbone(nn.Module):
@@ -47,16 +37,13 @@ class Backbone(nn.Module):
         for module in self.features.modules():
             if isinstance(module, nn.ReLU):
                 module.inplace = False  # an output that is compared must not be overwritten by the next layer
-        self.mean: Tensor
-        self.deviation: Tensor
-        self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1))
-        self.register_buffer("deviation", torch.tensor(_DEVIATION).view(1, 3, 1, 1))
+        self.normalise = Normalise()
         self.requires_grad_(False)
         self.eval()
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return the features of ``images``; see the class."""
-        h, found = (images - self.mean) / self.deviation, []
+        h, found = self.normalise(images), []
         for index, layer in enumerate(self.features):
             h = layer(h)
             if index in self.layers:
@@ -79,17 +66,11 @@ def load_backbone(name: BackboneName, weights: Path | None = None) -> Backbone:
     Raises:
         InputError: if the weights cannot be had, or are not those of the network.
     """
-    if name not in _SOURCES:
-        raise ValueError(f"backbone is {name!r}; give one of {sorted(_SOURCES)}")
-    source = _SOURCES[name]
-    with torch.device("meta"):  # what is cut off need not be made
-        network = torchvision.models.get_model(name, weights=None)
-    features = network.features[: max(source.layers) + 1].to_empty(device="cpu")
-    url = torchvision.models.get_weight(source.weights).url
-    path = weights or fetch_weights(url, name, "give a file by --loss.weights, or choose --loss.backbone none")
-    cut = nn.ModuleDict({"features": features})
-    load_state(cut, {key: value for key, value in read_state(path).items() if key in cut.state_dict()}, path, name)
-    return Backbone(features, source.layers)
+    if name not in _LAYERS:
+        raise ValueError(f"backbone is {name!r}; give one of {sorted(_LAYERS)}")
+    layers = _LAYERS[name]
+    remedy = "give a file by --loss.weights, or choose --loss.backbone none"
+    return Backbone(imagenet_features(name, weights, remedy, layers=max(layers) + 1), layers)
 
 
 class FeatureLoss(nn.Module):

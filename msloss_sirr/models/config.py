@@ -6,6 +6,8 @@ from typing import Literal
 from msloss_sirr.errors import InputError
 from msloss_sirr.fields import check_fields
 
+SQUEEZENET_LEVELS = 3
+"""Levels of a squeezenet's way up."""
 GROUPS = 8
 """Groups of channels that ``norm="group"`` normalises by."""
 _LEVELS, _BLOCKS = 10, 100
@@ -15,9 +17,10 @@ _LEVELS, _BLOCKS = 10, 100
 class RemoverConfig:
     """The networks of a remover, and what they are given."""
 
-    architecture: Literal["unet", "compact"] = "compact"
+    architecture: Literal["unet", "compact", "squeezenet"] = "compact"
     """unet: plain convolutions, the paper's with the channels, patch and upsampling of its preset; compact: gated
-    blocks, for little time and memory."""
+    blocks, for little time and memory; squeezenet: SqueezeNet on the way down, which has learned from ImageNet what
+    there is in pictures."""
     networks: Literal["both", "transmission"] = "both"
     """both: one network estimates R, and another T from I and R; transmission: one estimates T from I."""
     depth: Literal["none", "pure", "ranged"] = "none"
@@ -28,7 +31,8 @@ class RemoverConfig:
     """Whether ranges are equal parts of the depth, or of the image's area."""
 
     channels: tuple[int, ...] = (32, 64, 128, 256)
-    """Channels at each level of a network, from full resolution down."""
+    """Channels at each level of a network, from full resolution down; of a squeezenet those of the way up, at a
+    quarter, an eighth and a sixteenth of the size."""
     patch: int = 2
     """Side of the pixel blocks that are folded into channels at the door; 1 folds nothing."""
     residual: bool = True
@@ -49,8 +53,10 @@ class RemoverConfig:
             )
         if self.ranges < 1 or not 1 <= self.blocks <= _BLOCKS:
             raise InputError(f"ranges={self.ranges}, blocks={self.blocks}: give at least 1, at most {_BLOCKS} blocks")
-        if self.architecture == "compact" and self.norm != "none":
-            raise InputError(f"norm is {self.norm!r}, but compact networks have a norm of their own; leave it out")
+        if self.architecture != "unet" and self.norm != "none":
+            raise InputError(f"norm is {self.norm!r}, but {self.architecture} networks take none; leave it out")
+        if self.architecture == "squeezenet" and len(self.channels) != SQUEEZENET_LEVELS:
+            raise InputError(f"channels={self.channels}: give three for a squeezenet, 32 64 128 say")
         if self.norm == "group" and any(width % GROUPS for width in self.channels):
             raise InputError(f"channels={self.channels} with norm='group': give multiples of {GROUPS}")
 

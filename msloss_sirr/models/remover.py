@@ -11,6 +11,7 @@ from msloss_sirr.images.checks import check_form, check_numbers
 from msloss_sirr.layers import Estimate, Layers
 from msloss_sirr.models.compact import CompactNet
 from msloss_sirr.models.config import RemoverConfig
+from msloss_sirr.models.squeeze import SqueezeUNet
 from msloss_sirr.models.unet import UNet
 
 
@@ -120,6 +121,8 @@ class Telling(nn.Module):
 def _net(config: RemoverConfig, inputs: int) -> nn.Module:
     if config.architecture == "compact":
         return CompactNet(inputs, 3, config.channels, config.patch, config.blocks)
+    if config.architecture == "squeezenet":
+        return SqueezeUNet(inputs, 3, config.channels, silent=config.residual)
     return UNet(
         inputs,
         3,

@@ -97,6 +97,13 @@ class TrainConfig(RunConfig):
     """Real pairs that the best checkpoint is chosen by: a folder that holds ambient/NAME and transmission/NAME, or a
     set of the catalogue, SET=FOLDER."""
 
+    weights: str | None = None
+    """Checkpoint whose networks are trained further, instead of new ones; shipped for those of the remover that comes
+    with the package."""
+    encoder: str = "imagenet"
+    """What the way down of a new squeezenet begins with: imagenet, the weights that torchvision downloads once; a file
+    of them; or random."""
+
     steps: int = 3
     """M: how many times the remover is applied to its own output, at most."""
     start_steps: int | None = None

@@ -21,6 +21,7 @@ from msloss_sirr.models.checkpoint import save_remover
 from msloss_sirr.models.remover import Remover, Telling
 from msloss_sirr.synthesis.making import Synthesis, build_synthesis
 from msloss_sirr.training.average import RunningMean
+from msloss_sirr.training.beginning import begin_remover, beginnings
 from msloss_sirr.training.config import TrainConfig
 from msloss_sirr.training.course import Course, Ended, Lasting
 from msloss_sirr.training.pace import half_cosine
@@ -76,7 +77,7 @@ def train(
 
     Args:
         config: the training.
-        remover: the network, a `Remover` or a module like it.
+        remover: the network, a `Remover` or a module like it; `begin_remover` makes what the configuration says.
         criterion: compares layers.
         schedule: how many steps run at which epoch; its ``step`` is called with the validation PSNR.
         synthesis: makes reflections on photos.
@@ -120,7 +121,7 @@ class _Training:
             device=self.accelerator.device,
         )
         self.synthesis = build_synthesis(config.data.synthesis) if synthesis is None else synthesis
-        self.remover = Remover(config.model) if remover is None else remover
+        self.remover = begin_remover(config) if remover is None else remover
         self.remover.to(self.accelerator.device).to(memory_format=torch.channels_last)
         self.average = RunningMean(self.remover, config.average)
         self.schedule = OnPlateau(config.first_steps, config.patience, mode="max") if schedule is None else schedule
@@ -167,7 +168,9 @@ class _Training:
         if self.schedule.steps < self.config.steps:
             self.course.progress.note(str(self._rehearse()))
         files = training_files(self.config.data, self.config.val, depth=self.stored)
-        self.course.run(self, self.draws, files)
+        self.course.run(
+            self, self.draws, {**files, **({"weights": named} if (named := beginnings(self.config)) else {})}
+        )
         assert self.best.scores is not None  # noqa: S101  # there is at least one epoch, and the first is the best so far
         return self.best.scores
 

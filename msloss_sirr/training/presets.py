@@ -76,7 +76,7 @@ def preset(name: str, *, val: Path, out: Path, **changes: Any) -> TrainConfig:
 
 
 def defaults(words: Sequence[str]) -> TrainOptions:
-    """Return the defaults that the words of a command line ask for, by ``--preset NAME`` and ``--config FILE``.
+    """Return the defaults that the words of a command line ask for, by ``--preset``, ``--config`` and ``--weights``.
 
     Raises:
         InputError: if the file cannot be used.
@@ -84,6 +84,7 @@ def defaults(words: Sequence[str]) -> TrainOptions:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--preset", nargs="?")
     parser.add_argument("--config", nargs="?", type=Path)
+    parser.add_argument("--weights", nargs="?")
     asked = parser.parse_known_args(words)[0]
     told = {} if asked.config is None else read_options(asked.config)
     wanted = asked.preset or told.get("preset")
@@ -91,7 +92,16 @@ def defaults(words: Sequence[str]) -> TrainOptions:
     chosen = PRESETS[name]
     known = {field.name: getattr(chosen, field.name) for field in dataclasses.fields(chosen)}
     options = TrainOptions(**known, preset=name)
+    weights = asked.weights or told.get("weights")
+    if weights is not None:
+        options = dataclasses.replace(options, model=_networks_of(str(weights)))
     if asked.config is None:
         return options
     said = {field: value for field, value in told.items() if field not in {"config", "resume", "allow_changes"}}
     return with_options(options, said, asked.config, flat="data")
+
+
+def _networks_of(weights: str) -> RemoverConfig:
+    from msloss_sirr.training.beginning import networks_of  # torch is not needed for anything else here
+
+    return networks_of(weights).config

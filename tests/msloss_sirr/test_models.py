@@ -307,7 +307,7 @@ def test_configuration_that_makes_no_network() -> None:
         RemoverConfig(blocks=101)
     with pytest.raises(InputError, match="give at least 1"):
         RemoverConfig(blocks=0)
-    with pytest.raises(InputError, match="compact networks have a norm of their own"):
+    with pytest.raises(InputError, match="compact networks take none"):
         RemoverConfig(norm="batch")
     with pytest.raises(InputError, match="all at least 1"):
         RemoverConfig(patch=0)

@@ -1,0 +1,98 @@
+"""A network that begins with what others have learned of pictures: a U-Net whose way down is SqueezeNet."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+import torchvision
+from torch import Tensor, nn
+
+from msloss_sirr.imagenet import Normalise
+from msloss_sirr.models.border import continued, shares
+
+_DEEPEST = 16
+"""Pixels of the picture to one at the lowest level."""
+_TAPS = {4: 128, 7: 256, 12: 512}
+"""Layers of SqueezeNet whose outputs are used, at a quarter, an eighth and a sixteenth of the size; their channels."""
+
+
+class SqueezeUNet(nn.Module):
+    """A U-Net whose way down is SqueezeNet 1.1, for images of any size.
+
+    ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``. The first three channels are looked at by SqueezeNet:
+    RGB, sRGB-encoded, [0, 1]; all of them, folded by fours into channels, are given to the last level of the way up.
+    The mean of what SqueezeNet sees in the whole picture is added everywhere at the lowest level. Sides that are no
+    multiple of 16 are continued by their border for the computation, and cut again.
+
+    SqueezeNet's convolutions and poolings are padded by zeros, so that its levels lie on the pixels that are folded.
+    Its weights, too, are random at first.
+
+    Args:
+        in_channels: channels of the input, three or more.
+        out_channels: channels of the output.
+        channels: channels of the way up, at a quarter, an eighth and a sixteenth of the size.
+        silent: begin with the last convolution at zero, so that an untrained network returns zeros.
+
+    Source: Iandola et al., "SqueezeNet", 2016, in version 1.1; features of a classifier as the input of a reflection
+    remover as in Zhang et al., CVPR 2018.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, channels: Sequence[int] = (32, 64, 128), *, silent: bool = False
+    ) -> None:
+        super().__init__()
+        fine, middle, coarse = channels
+        folded = in_channels * 4**2
+        quarter, eighth, sixteenth = _TAPS.values()
+        self.normalise = Normalise(persistent=True)
+        self.encoder = _encoder()
+        self.whole = nn.Linear(sixteenth, coarse)
+        self.lowest = nn.Conv2d(sixteenth, coarse, 1)
+        self.refine = _block(coarse, coarse)
+        self.skips = nn.ModuleList([nn.Conv2d(eighth, middle, 1), nn.Conv2d(quarter + folded, fine, 1)])
+        self.narrow = nn.ModuleList([nn.Conv2d(coarse, middle, 1), nn.Conv2d(middle, fine, 1)])
+        self.up = nn.ModuleList([_block(2 * middle, middle), _block(2 * fine, fine)])
+        self.out = nn.Conv2d(fine, out_channels * 4**2, 3, padding=1)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+        if silent:
+            nn.init.zeros_(self.out.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the output for ``x``; see the class."""
+        height, width = x.shape[-2:]
+        x = continued(x, _DEEPEST)
+        seen, h = [], self.normalise(x[:, :3])
+        for index, layer in enumerate(self.encoder):
+            h = layer(h)
+            if index in _TAPS:
+                seen.append(h)
+        quarter, eighth, sixteenth = seen
+        mean = (sixteenth * shares(height, width, _DEEPEST, sixteenth)).sum(dim=(2, 3))
+        h = F.relu(self.lowest(sixteenth) + self.whole(mean)[:, :, None, None])
+        h = h + self.refine(h)
+        beside = eighth, torch.cat([quarter, F.pixel_unshuffle(x, 4)], dim=1)
+        for skip, narrow, block, other in zip(self.skips, self.narrow, self.up, beside, strict=True):
+            raised = F.interpolate(narrow(h), scale_factor=2, mode="bilinear", align_corners=False)
+            h = block(torch.cat([skip(other), raised], dim=1))
+        return F.pixel_shuffle(self.out(h), 4)[..., :height, :width]
+
+
+def _encoder() -> nn.Sequential:
+    """Return SqueezeNet's layers, each level half as large as the one above it."""
+    layers: nn.Sequential = torchvision.models.squeezenet1_1(weights=None).features
+    first = layers[0]
+    assert isinstance(first, nn.Conv2d)  # noqa: S101
+    first.padding = (1, 1)
+    return nn.Sequential(
+        *(nn.MaxPool2d(3, 2, padding=1) if isinstance(layer, nn.MaxPool2d) else layer for layer in layers)
+    )
+
+
+def _block(inputs: int, outputs: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for width in (inputs, outputs):
+        layers += [nn.Conv2d(width, outputs, 3, padding=1), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)

@@ -1,0 +1,56 @@
+"""The remover that a training begins with."""
+
+import dataclasses
+from pathlib import Path
+
+from msloss_sirr.errors import InputError
+from msloss_sirr.imagenet import imagenet_features
+from msloss_sirr.models.checkpoint import load_remover
+from msloss_sirr.models.remover import Remover
+from msloss_sirr.models.squeeze import SqueezeUNet
+from msloss_sirr.training.config import TrainConfig
+
+SHIPPED = "shipped"
+"""Instead of a checkpoint: the remover that comes with the package."""
+
+
+def begin_remover(config: TrainConfig) -> Remover:
+    """Return the remover that a training begins with: as its configuration says, or that of another checkpoint.
+
+    Raises:
+        InputError: if weights that it begins with cannot be had, or the checkpoint's networks are not those that the
+            configuration says.
+    """
+    if config.weights is not None:
+        return _continued(config, config.weights)
+    remover = Remover(config.model)
+    if config.model.architecture == "squeezenet" and config.encoder != "random":
+        path = None if config.encoder == "imagenet" else Path(config.encoder)
+        remedy = "give a file by --encoder, or begin with --encoder random or --weights shipped"
+        known = imagenet_features("squeezenet1_1", path, remedy).state_dict()
+        for network in remover.children():
+            if isinstance(network, SqueezeUNet):
+                network.encoder.load_state_dict(known)
+    return remover
+
+
+def beginnings(config: TrainConfig) -> list[Path]:
+    """Return the files of weights, given by name, that a training makes use of."""
+    named = [config.weights if config.weights != SHIPPED else None, config.loss.weights]
+    if config.model.architecture == "squeezenet" and config.weights is None:
+        named += [config.encoder if config.encoder not in {"imagenet", "random"} else None]
+    return [Path(name) for name in named if name is not None]
+
+
+def networks_of(weights: str) -> Remover:
+    """Return the remover of a checkpoint, or the one that comes with the package by the name ``shipped``."""
+    return load_remover(None if weights == SHIPPED else weights)
+
+
+def _continued(config: TrainConfig, weights: str) -> Remover:
+    remover = networks_of(weights)
+    then, now = dataclasses.asdict(remover.config), dataclasses.asdict(config.model)
+    differ = [f"{name} {then[name]}, not {now[name]}" for name in now if then[name] != now[name]]
+    if differ:
+        raise InputError(f"{weights} has networks of {', '.join(differ)}; leave --model out to train them as they are")
+    return remover.train()
