@@ -6,6 +6,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from msloss_sirr.models.border import continued, shares
+from msloss_sirr.models.norm import ChannelNorm
 
 
 class CompactNet(nn.Module):
@@ -80,12 +81,12 @@ class GatedBlock(nn.Module):
 
     def __init__(self, width: int, *, whole: bool) -> None:
         super().__init__()
-        self.before = _ChannelNorm(width)
+        self.before = ChannelNorm(width)
         self.spread = nn.Conv2d(width, 2 * width, 1)
         self.across = nn.Conv2d(2 * width, 2 * width, 3, padding=1, groups=2 * width)
         self.whole = nn.Conv2d(width, width, 1) if whole else None
         self.gather = nn.Conv2d(width, width, 1)
-        self.between = _ChannelNorm(width)
+        self.between = ChannelNorm(width)
         self.widen = nn.Conv2d(width, 2 * width, 1)
         self.mix = nn.Conv2d(width, width, 1)
 
@@ -102,14 +103,6 @@ class GatedBlock(nn.Module):
             h = h * self.whole((h * real).sum(dim=(2, 3), keepdim=True))
         x = x + self.gather(h)
         return x + self.mix(_gated(self.widen(self.between(x))))  # type: ignore[no-any-return]
-
-
-class _ChannelNorm(nn.LayerNorm):
-    """Normalise every pixel over its channels."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return ``x`` ``(N, C, H, W)``, normalised."""
-        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 def _gated(h: Tensor) -> Tensor:

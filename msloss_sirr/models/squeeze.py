@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from msloss_sirr.imagenet import Normalise
 from msloss_sirr.models.border import continued, shares
+from msloss_sirr.models.norm import ChannelNorm
 
 _DEEPEST = 16
 """Pixels of the picture to one at the lowest level."""
@@ -21,7 +22,8 @@ class SqueezeUNet(nn.Module):
 
     ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``. The first three channels are looked at by SqueezeNet:
     RGB, sRGB-encoded, [0, 1]; all of them, folded by fours into channels, are given to the last level of the way up.
-    The mean of what SqueezeNet sees in the whole picture is added everywhere at the lowest level. Sides that are no
+    What SqueezeNet sees is normalised at every pixel over the channels; its mean over the whole picture is added
+    everywhere at the lowest level. Sides that are no
     multiple of 16 are continued by their border for the computation, and cut again.
 
     SqueezeNet's convolutions and poolings are padded by zeros, so that its levels lie on the pixels that are folded.
@@ -46,6 +48,7 @@ class SqueezeUNet(nn.Module):
         quarter, eighth, sixteenth = _TAPS.values()
         self.normalise = Normalise(persistent=True)
         self.encoder = _encoder()
+        self.norms = nn.ModuleList(ChannelNorm(width) for width in _TAPS.values())  # its features are of any magnitude
         self.whole = nn.Linear(sixteenth, coarse)
         self.lowest = nn.Conv2d(sixteenth, coarse, 1)
         self.refine = _block(coarse, coarse)
@@ -69,7 +72,7 @@ class SqueezeUNet(nn.Module):
             h = layer(h)
             if index in _TAPS:
                 seen.append(h)
-        quarter, eighth, sixteenth = seen
+        quarter, eighth, sixteenth = (norm(features) for norm, features in zip(self.norms, seen, strict=True))
         mean = (sixteenth * shares(height, width, _DEEPEST, sixteenth)).sum(dim=(2, 3))
         h = F.relu(self.lowest(sixteenth) + self.whole(mean)[:, :, None, None])
         h = h + self.refine(h)

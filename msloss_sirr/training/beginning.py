@@ -2,6 +2,9 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
+
+from torch import nn
 
 from msloss_sirr.errors import InputError
 from msloss_sirr.imagenet import imagenet_features
@@ -40,6 +43,21 @@ def beginnings(config: TrainConfig) -> list[Path]:
     if config.model.architecture == "squeezenet" and config.weights is None:
         named += [config.encoder if config.encoder not in {"imagenet", "random"} else None]
     return [Path(name) for name in named if name is not None]
+
+
+def grouped(remover: nn.Module, share: float) -> list[dict[str, Any]]:
+    """Return the weights of a remover as groups of an optimiser: new ones, and those learned elsewhere.
+
+    Args:
+        remover: any network.
+        share: of the learning rate, for what is learned elsewhere: the way down of every `SqueezeUNet`.
+    """
+    known = [network.encoder for network in remover.modules() if isinstance(network, SqueezeUNet)]
+    elsewhere = [parameter for encoder in known for parameter in encoder.parameters()]
+    apart = {id(parameter) for parameter in elsewhere}
+    new = [parameter for parameter in remover.parameters() if id(parameter) not in apart]
+    groups: list[dict[str, Any]] = [{"params": new, "share": 1.0}]
+    return [*groups, {"params": elsewhere, "share": share}] if elsewhere else groups
 
 
 def networks_of(weights: str) -> Remover:

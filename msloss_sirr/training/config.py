@@ -103,6 +103,8 @@ class TrainConfig(RunConfig):
     encoder: str = "imagenet"
     """What the way down of a new squeezenet begins with: imagenet, the weights that torchvision downloads once; a file
     of them; or random."""
+    encoder_lr: Annotated[float, arg(name="encoder-lr")] = 0.1
+    """Learning rate of what has been learned elsewhere, the way down of a squeezenet, as a share of the others'."""
 
     steps: int = 3
     """M: how many times the remover is applied to its own output, at most."""
@@ -150,5 +152,7 @@ class TrainConfig(RunConfig):
                 raise InputError(f"{name} is {getattr(self, name)}; it may not be negative")
         if self.clip is not None and not 0 < self.clip < inf:
             raise InputError(f"clip is {self.clip}; give a number greater than 0")
+        if not 0 <= self.encoder_lr < inf:
+            raise InputError(f"encoder_lr is {self.encoder_lr}; give a share of the learning rate, 0 or more")
         if not 0 <= self.average < 1:
             raise InputError(f"average is {self.average}; give a number from 0 to below 1, 0.999 say")

@@ -64,7 +64,7 @@ class Trainee(Protocol):
 
     @property
     def optimizers(self) -> Iterable[Optimizer]:
-        """What moves it; their learning rates are set before every batch."""
+        """What moves it; their learning rates are set before every batch, of a group with a ``share`` to that share."""
 
     def learn(self, draws: DrawBatch) -> Mapping[str, Tensor] | None:
         """Learn from a batch on the device, and return what is to be known of it, or ``None`` if it does not count."""
@@ -231,7 +231,7 @@ class Course:
         lr = self.config.lr * rising * self._shape(fraction)
         for optimizer in trainee.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = lr
+                group["lr"] = lr * group.get("share", 1.0)
         return lr
 
     def _save(self, trainee: Trainee) -> None:

@@ -21,7 +21,7 @@ from msloss_sirr.models.checkpoint import save_remover
 from msloss_sirr.models.remover import Remover, Telling
 from msloss_sirr.synthesis.making import Synthesis, build_synthesis
 from msloss_sirr.training.average import RunningMean
-from msloss_sirr.training.beginning import begin_remover, beginnings
+from msloss_sirr.training.beginning import begin_remover, beginnings, grouped
 from msloss_sirr.training.config import TrainConfig
 from msloss_sirr.training.course import Course, Ended, Lasting
 from msloss_sirr.training.pace import half_cosine
@@ -137,7 +137,7 @@ class _Training:
             )
         except ValueError as error:
             raise InputError(str(error)) from error
-        adam = torch.optim.Adam(self.remover.parameters(), lr=config.lr)
+        adam = torch.optim.Adam(grouped(self.remover, config.encoder_lr), lr=config.lr)
         self.loss, self.optimizer = self.accelerator.prepare(loss, adam)
         self.depth = build_source(config.model.depth, config.depth) if depth is None else depth
         if isinstance(self.depth, torch.nn.Module):

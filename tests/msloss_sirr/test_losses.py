@@ -268,3 +268,20 @@ def test_one_network_has_no_reflection_term() -> None:
 def test_words_of_a_loss_are_checked(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="; give "):
         LossConfig(**wrong)
+
+
+@pytest.mark.parametrize("measure", ["mse", "l1", "log"])
+def test_pixels_are_compared_as_asked_for(measure: Any) -> None:
+    criterion = build_criterion(LossConfig(measure=measure))
+    estimate, target = (
+        Layers(*(torch.cat(pair) for pair in zip(layers(a), layers(a + 5), strict=True))) for a in (1, 20)
+    )
+    terms = criterion(estimate, criterion.prepare(target))
+    for term, ours, theirs in zip(("transmission", "reflection"), estimate, target, strict=True):
+        apart = ours.double().numpy() - theirs.double().numpy()
+        each = (apart**2).mean(axis=(1, 2, 3))
+        expected = {"mse": each.mean(), "l1": np.abs(apart).mean(), "log": np.log(1 + 1000 * each).mean()}[measure]
+        assert float(terms[term]) == pytest.approx(expected, rel=1e-5)
+    assert terms["gradient"] == gradient_loss(estimate.transmission, target.transmission)
+    again = criterion(target, criterion.prepare(target))
+    assert not any(again.values())

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+import torchvision
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors import safe_open
@@ -19,17 +21,21 @@ from torch._subclasses import FakeTensorMode
 
 from msloss_sirr import InputError, Remover, RemoverConfig, load_remover, preset, remove, save_remover
 from msloss_sirr.models.compact import CompactNet
+from msloss_sirr.models.squeeze import SqueezeUNet
 from msloss_sirr.models.unet import UNet
 from msloss_sirr.training.presets import PRESETS, defaults
 
 SMALL = RemoverConfig(channels=(4, 6, 8), patch=2, blocks=1)
 CLASSIC = RemoverConfig(architecture="unet", channels=(4, 6, 8), patch=1, upsampling="transposed")
+SQUEEZED = RemoverConfig(architecture="squeezenet", channels=(4, 6, 8))
 KINDS = {
     "compact": SMALL,
     "unet": CLASSIC,
     "one network": dataclasses.replace(CLASSIC, networks="transmission"),
     "depth": dataclasses.replace(SMALL, depth="pure"),
     "ranged depth": dataclasses.replace(CLASSIC, depth="ranged"),
+    "squeezenet": SQUEEZED,
+    "one squeezenet, depth": dataclasses.replace(SQUEEZED, networks="transmission", depth="pure"),
     "one network, ranged depth": dataclasses.replace(SMALL, depth="ranged", networks="transmission"),
 }
 
@@ -230,6 +236,22 @@ def test_pretrained_is_the_shipped_remover_or_a_file(tmp_path: Path) -> None:
         Remover.from_pretrained(tmp_path / "none.safetensors")
 
 
+SIZES = [(128, 16, 24), (256, 8, 12), (512, 4, 6)]
+
+
+def test_squeezenet_is_torchvisions_looked_at_where_the_pixels_are() -> None:
+    torch.manual_seed(0)
+    network, image = SqueezeUNet(3, 3, silent=False).eval(), torch.rand(1, 3, 64, 96)
+    state = network.encoder.state_dict()
+    features = torchvision.models.squeezenet1_1(weights=None).features
+    assert state.keys() == features.state_dict().keys()
+    features.load_state_dict(state)
+    ours = network.encoder[:2](network.normalise(image))
+    theirs = features[:2](F.pad(network.normalise(image), (1, 1, 1, 1)))[..., : ours.shape[-2], : ours.shape[-1]]
+    torch.testing.assert_close(ours, theirs)
+    assert [tuple(network.encoder[: end + 1](image).shape[1:]) for end in (4, 7, 12)] == SIZES
+
+
 def test_checkpoint_in_half_precision_is_read_as_float32(tmp_path: Path) -> None:
     save_remover(Remover(SMALL).half(), tmp_path / "a.safetensors")
     assert {p.dtype for p in load_remover(tmp_path / "a.safetensors").parameters()} == {torch.float32}
@@ -392,6 +414,7 @@ def test_the_paper_preset_is_section_four_of_the_paper(tmp_path: Path) -> None:
     }
     assert told["depth"] == {"source": "midas", "weights": None}
     assert told["loss"] == {
+        "measure": "mse",
         "transmission": 1.0,
         "reflection": 1.0,
         "reflection_target": "first",

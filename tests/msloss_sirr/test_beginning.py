@@ -1,0 +1,83 @@
+"""What a training begins with: features learned elsewhere, or the networks of a checkpoint."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+from safetensors.torch import load_file, save_file
+
+from msloss_sirr import InputError, Remover, RemoverConfig, TrainConfig, load_remover, save_remover, train
+from msloss_sirr.training.beginning import begin_remover
+from msloss_sirr.training.presets import defaults
+
+SQUEEZED = RemoverConfig(architecture="squeezenet", channels=(4, 6, 8))
+
+
+@pytest.fixture
+def features(tmp_path: Path) -> Path:
+    torch.manual_seed(5)
+    state = torchvision.models.squeezenet1_1(weights=None).state_dict()
+    save_file({key: value for key, value in state.items() if key.startswith("features.")}, tmp_path / "f.safetensors")
+    return tmp_path / "f.safetensors"
+
+
+def test_squeezenet_begins_with_the_features_it_is_given(config: TrainConfig, features: Path) -> None:
+    known = torchvision.models.squeezenet1_1(weights=None).features
+    known.load_state_dict({k.removeprefix("features."): v for k, v in load_file(features).items()})
+    remover = begin_remover(dataclasses.replace(config, model=SQUEEZED, encoder=str(features)))
+    for network in (remover.reflection_net, remover.transmission_net):
+        assert network is not None
+        state = network.encoder.state_dict()
+        assert all(torch.equal(state[key], value) for key, value in known.state_dict().items())
+    torch.manual_seed(0)
+    random = begin_remover(dataclasses.replace(config, model=SQUEEZED, encoder="random"))
+    torch.manual_seed(0)
+    assert all(map(torch.equal, random.parameters(), Remover(SQUEEZED).parameters()))
+
+
+def test_weights_that_cannot_be_had_are_an_error(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    squeezed = dataclasses.replace(config, model=SQUEEZED)
+    with pytest.raises(InputError, match=r"none\.pth does not exist"):
+        begin_remover(dataclasses.replace(squeezed, encoder=str(tmp_path / "none.pth")))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
+    with pytest.raises(InputError, match="give a file by --encoder, or begin with --encoder random or --weights"):
+        train(squeezed)
+
+
+def test_training_goes_on_with_the_networks_of_a_checkpoint(config: TrainConfig, tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    begun = Remover(config.model)
+    for parameter in begun.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    save_remover(begun, tmp_path / "begun.safetensors")
+    config = dataclasses.replace(config, weights=str(tmp_path / "begun.safetensors"), lr=1e-12, epochs=1)
+    train(config)
+    after = load_remover(config.out / "last.safetensors")
+    for ours, theirs in zip(after.parameters(), begun.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs)
+    other = dataclasses.replace(config, model=dataclasses.replace(config.model, networks="transmission"))
+    with pytest.raises(InputError, match="has networks of networks both, not transmission; leave --model out"):
+        begin_remover(other)
+    save_remover(Remover(config.model), tmp_path / "begun.safetensors")
+    with pytest.raises(InputError, match=r"has other data .weights: 1 files"):
+        train(dataclasses.replace(config, resume=True))
+
+
+def test_networks_are_those_of_the_checkpoint_that_is_named(tmp_path: Path) -> None:
+    assert defaults(["train", "--weights", "shipped"]).model == Remover.from_pretrained().config
+    save_remover(Remover(SQUEEZED), tmp_path / "a.safetensors")
+    assert defaults(["--weights", str(tmp_path / "a.safetensors")]).model == SQUEEZED
+    (tmp_path / "options.yaml").write_text(f"weights: {tmp_path / 'a.safetensors'}\nlr: 0.5\n")
+    options = defaults(["--config", str(tmp_path / "options.yaml")])
+    assert (options.model, options.lr, options.weights) == (SQUEEZED, 0.5, str(tmp_path / "a.safetensors"))
+    with pytest.raises(InputError, match="none does not exist"):
+        defaults(["--weights", str(tmp_path / "none")])
