@@ -2,7 +2,8 @@
 
 Needs no data: five photographs that travel inside scikit-image are reflected in one another, ever anew. Judged is on
 twenty composites that training has not seen: every photograph behind a reflection of every other. The photographs
-themselves it does know: so few of them, and so few minutes, make a remover for these scenes, not for the world.
+themselves it does know: so few of them, and so few minutes, make a remover for these scenes, not for the world. Beside
+it stands the remover that comes with the package, which has seen none of them.
 
     python examples/demo.py --out demo.png
 """
@@ -22,7 +23,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from msloss import MultiStepLoss
-from msloss_sirr import Evaluation, LayersCriterion, LossConfig, Remover, RemoverConfig, score
+from msloss_sirr import Evaluation, LayersCriterion, LossConfig, Remover, RemoverConfig, Scores, score
 from msloss_sirr.data.batches import compose
 from msloss_sirr.data.draws import Draws, collate
 from msloss_sirr.evaluation.scores import mean
@@ -89,6 +90,11 @@ def judge(remover: Remover, composite: Composite) -> Evaluation:
     return Evaluation(score(composite.ambient[0], truth), score(remover(composite.ambient).transmission[0], truth))
 
 
+def told(scores: Scores) -> str:
+    """Return scores in words."""
+    return f"{scores.psnr:.2f} dB, SSIM {scores.ssim:.3f}"
+
+
 def picture(panels: dict[str, Tensor]) -> Tensor:
     """Return images ``(3, H, W)`` in [0, 1] side by side, enlarged, each under its title, as ``(3, H', W')`` uint8."""
     columns = []
@@ -111,24 +117,21 @@ def main() -> None:
     if options.out.suffix.lower() not in SUFFIXES:
         parser.error(f"--out {options.out}: end it in .png or .jpg")
 
-    remover = train(options.seconds, options.seed)
+    removers = {"trained here": train(options.seconds, options.seed), "in the package": Remover.from_pretrained()}
     pairs = [(scene, mirrored) for scene in PHOTOS for mirrored in PHOTOS if scene != mirrored]
-    every = {pair: judge(remover, unseen(*pair)) for pair in pairs}
-
-    composite, shown = unseen(*SHOWN), every[SHOWN]
-    with torch.no_grad():
-        estimate = remover(composite.ambient)
-    panels = {
-        f"ambient\n{shown.before.psnr:.2f} dB, SSIM {shown.before.ssim:.3f}": composite.ambient[0],
-        f"estimated transmission\n{shown.after.psnr:.2f} dB, SSIM {shown.after.ssim:.3f}": estimate.transmission[0],
-        "estimated reflection": estimate.reflection[0],
-        "ground truth": composite.layers.transmission[0],
-    }
+    composite, panels = unseen(*SHOWN), {}
+    for name, remover in removers.items():
+        every = {pair: judge(remover, unseen(*pair)) for pair in pairs}
+        before, after = every[SHOWN]
+        with torch.no_grad():
+            estimate = remover(composite.ambient)
+        panels["ambient\n" + told(before)] = composite.ambient[0]
+        panels[f"transmission, remover {name}\n{told(after)}"] = estimate.transmission[0]
+        for what, result in (("shown", every[SHOWN]), (f"mean of {len(every)}", mean(list(every.values())))):
+            print(f"remover {name}, {what}: {told(result.before)} -> {told(result.after)}")
+    panels["ground truth"] = composite.layers.transmission[0]
     options.out.parent.mkdir(parents=True, exist_ok=True)
     write_pixels(options.out, picture(panels))
-    for name, result in (("shown", shown), (f"mean of {len(every)}", mean(list(every.values())))):
-        (a, b), (c, d) = result
-        print(f"{name}: PSNR {a:.2f} -> {c:.2f} dB, SSIM {b:.4f} -> {d:.4f}")
     print(options.out)
 
 
