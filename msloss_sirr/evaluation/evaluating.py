@@ -44,6 +44,7 @@ def evaluate_sets(
     source: DepthSource | None = None,
     device: torch.device | str = "cpu",
     missing: int = 0,
+    targets: Sequence[Path] = (),
     viewers: Sequence[Callable[[Pictures], None]] = (),
     done: Callable[[int], None] | None = None,
 ) -> EvaluationReport:
@@ -61,12 +62,13 @@ def evaluate_sets(
         source: where the depth comes from that the remover is guided by.
         device: where the remover is.
         missing: images that may be left out, because their output is missing or a file of theirs cannot be read.
+        targets: files that are to be written with what is found; none may be an image that is read.
         viewers: given the pictures of each image, number of steps, and size at which protocols measure.
         done: called after each image, with the number of all.
 
     Raises:
-        InputError: if a set, its outputs or weights cannot be used, an image is too small for a protocol, or
-            more have to be left out than may be.
+        InputError: if a set, its outputs or weights cannot be used, an image is too small for a protocol, a target
+            is an image that is read, or more have to be left out than may be.
         ValueError: if there is neither a remover nor outputs, or both, or an argument is out of range.
     """
     if (remover is None) == (outputs is None):
@@ -75,6 +77,7 @@ def evaluate_sets(
         raise ValueError(f"protocols are {protocols}, steps {steps}; give one or more, and steps of 1 or more")
     chosen = {name: PROTOCOLS[name] for name in protocols}
     entries: Sequence[Entry] = open_entries(sets, depth=source is stored_depth)
+    _check_spared(entries, targets)
     _check_sizes(entries, chosen, least=0)
     left_out: list[str] = []
     unused: Sequence[str] = ()
@@ -84,6 +87,7 @@ def evaluate_sets(
     else:
         entries, found_missing, unused = find_outputs(str(outputs), entries, chosen.values(), missing=missing)
         left_out += found_missing
+        _check_spared(entries, targets)
     perceptual = load_perceptual(lpips or LpipsConfig(()), device)
     if perceptual.networks:
         _check_sizes(entries, chosen, least=SMALLEST_SIDE)
@@ -142,6 +146,14 @@ def _attempt(entry: Entry, score: _Scoring, left_out: list[str], missing: int) -
         if len(left_out) > missing:
             raise InputError(_too_many(left_out)) from error
         return []
+
+
+def _check_spared(entries: Sequence[Entry], targets: Sequence[Path]) -> None:
+    """Raise ``InputError`` if an image that is read would be replaced."""
+    there = [target for target in targets if target.exists()]
+    for target, entry in product(there, entries):
+        if any(path is not None and target.samefile(path) for path in (*entry.paths, entry.output)):
+            raise InputError(f"{target} is an image that is evaluated; name another file")
 
 
 def _check_sizes(entries: Sequence[Entry], protocols: Mapping[ProtocolName, Protocol], *, least: int) -> None:

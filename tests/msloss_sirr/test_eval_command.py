@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +180,9 @@ def test_what_cannot_be_done_is_one_line(
     assert "there is no device 'abacus'" in fails(capsys, "eval", *use, "--device", "abacus")
     assert "names no kind of image" in fails(capsys, "eval", *use, "--sheet", tmp_path / "sheet.pdf")
     assert "in a folder that does not exist" in fails(capsys, "eval", *use, "--csv", tmp_path / "none" / "a.csv")
-    assert "is named twice" in fails(capsys, "eval", *use, "--csv", tmp_path / "a", "--json", tmp_path / "a")
+    again = tmp_path / "b" / ".." / "a"
+    (tmp_path / "b").mkdir()
+    assert "is named twice" in fails(capsys, "eval", *use, "--csv", tmp_path / "a", "--json", again)
     (tmp_path / "there.csv").write_text("precious")
     for option in ("--csv", "--json"):
         assert "give --overwrite" in fails(capsys, "eval", *use, option, tmp_path / "there.csv")
@@ -188,6 +191,48 @@ def test_what_cannot_be_done_is_one_line(
     assert (tmp_path / "there.csv").read_text() == "precious"
     run(*use, "--csv", tmp_path / "there.csv", "--overwrite")
     assert (tmp_path / "there.csv").read_text().startswith("row,set,image")
+
+
+def test_only_files_are_replaced(
+    pairs: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use = ("eval", pairs, "--checkpoint", checkpoint, "--overwrite", *NO_LPIPS)
+    pipe, link = tmp_path / "pipe", tmp_path / "link.csv"
+    os.mkfifo(pipe)
+    link.symlink_to("/dev/null")
+    assert "pipe is a named pipe, not a file" in fails(capsys, *use, "--csv", pipe)
+    assert "null is a device, not a file" in fails(capsys, *use, "--json", "/dev/null")
+    assert "link.csv is a link, not a file" in fails(capsys, *use, "--csv", link)
+    assert link.is_symlink()
+
+
+def test_where_nothing_can_be_written_nothing_is_scored(
+    pairs: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != closed or not mode & os.W_OK)
+    use = ("eval", pairs, "--checkpoint", checkpoint, *NO_LPIPS)
+    for option, target in (("--csv", "a.csv"), ("--json", "a.json"), ("--sheet", "a.png"), ("--save", "a/b")):
+        line = fails(capsys, *use, option, closed / target)
+        assert line == f"{closed} cannot be written to; name another folder"
+    assert "half.safetensors is a file, so that there is no folder" in fails(capsys, *use, "--save", checkpoint / "a")
+
+
+def test_what_is_read_is_not_replaced(
+    pairs: Path, checkpoint: Path, alex: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read = [checkpoint, alex, *pairs.rglob("*.png")]
+    before = [path.read_bytes() for path in read]
+    use = ("eval", pairs, "--overwrite", "--lpips.backbones", "alex", "--lpips.alex", alex)
+    image = pairs / "ambient" / "0.png"
+    assert "half.safetensors is named twice" in fails(capsys, *use, "--checkpoint", checkpoint, "--json", checkpoint)
+    assert "alexnet.pth is named twice" in fails(capsys, *use, "--csv", alex)
+    assert "is an image that is evaluated" in fails(capsys, *use, "--checkpoint", checkpoint, "--sheet", image)
+    save(tmp_path / "out" / "0.png", smooth(1))
+    words = (*use, "--outputs", tmp_path / "out", "--missing", 3, "--csv", tmp_path / "out" / "0.png")
+    assert "out/0.png is an image that is evaluated" in fails(capsys, *words)
+    assert [path.read_bytes() for path in read] == before
 
 
 def test_images_of_the_set_are_not_replaced(
