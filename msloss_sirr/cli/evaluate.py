@@ -28,6 +28,7 @@ def run_eval(config: EvalConfig) -> None:
     _check_targets(config)
     device = find_device(config.device)
     remover, source = _estimator(config, device)
+    evaluated = _evaluated(config)  # now: a training that still runs may replace the checkpoint
     extremes = Extremes(config.sheet_rows, config.protocol[0], None if config.outputs else config.steps[0])
     with progress_bar("scoring") as step:
         report = evaluate_sets(
@@ -44,15 +45,16 @@ def run_eval(config: EvalConfig) -> None:
             viewers=_viewers(config, extremes),
             done=step,
         )
-    evaluated = _evaluated(config)
-    for line in (str(evaluated["what"]), "", *table(report)):
-        print("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line))  # noqa: T201
-    if config.csv is not None:
-        write_csv(report, config.csv)
-    if config.json is not None:
-        write_json(report, config.json, evaluated)
-    if config.sheet is not None:
-        write_pixels(config.sheet, extremes.draw())
+    try:  # whoever reads the table may stop, and a disk may be full: neither costs what the other has got
+        if config.csv is not None:
+            write_csv(report, config.csv)
+        if config.json is not None:
+            write_json(report, config.json, evaluated)
+        if config.sheet is not None:
+            write_pixels(config.sheet, extremes.draw())
+    finally:
+        for line in (str(evaluated["what"]), "", *table(report)):
+            print("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line))  # noqa: T201
 
 
 def _estimator(config: EvalConfig, device: "torch.device") -> "tuple[Remover | None, DepthSource | None]":

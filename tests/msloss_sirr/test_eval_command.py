@@ -1,9 +1,11 @@
 """``msloss-sirr eval``: tables, files, and what the user got wrong in one line."""
 
 import csv
+import io
 import json
 import math
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +193,44 @@ def test_what_cannot_be_done_is_one_line(
     assert (tmp_path / "there.csv").read_text() == "precious"
     run(*use, "--csv", tmp_path / "there.csv", "--overwrite")
     assert (tmp_path / "there.csv").read_text().startswith("row,set,image")
+
+
+def test_neither_a_full_disk_nor_a_closed_pipe_costs_the_numbers(
+    pairs: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use = ("eval", pairs, "--checkpoint", checkpoint, *NO_LPIPS, "--csv", tmp_path / "a.csv")
+
+    class Closed(io.StringIO):
+        def write(self, _: str) -> int:
+            raise BrokenPipeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", Closed())
+        with pytest.raises(SystemExit):
+            main([str(word) for word in use])
+    assert len(rows_of(tmp_path / "a.csv")) == 10
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(SystemExit):
+        main([str(word) for word in (*use, "--overwrite")])
+    printed = capsys.readouterr()
+    assert "pairs       4  input" in printed.out
+    assert printed.err.endswith("No space left on device: '" + str(tmp_path / "a.csv") + "'\n")
+    assert len(rows_of(tmp_path / "a.csv")) == 10
+
+
+def test_names_of_any_bytes_are_written(pairs: Path, checkpoint: Path, tmp_path: Path) -> None:
+    table, told, page = tmp_path / "a.csv", tmp_path / "a.json", tmp_path / "a.png"
+    for part in ("ambient", "transmission"):
+        (pairs / part / "0.png").rename(pairs / part / "caf\udce9.png")
+    written = ("--csv", table, "--json", told, "--sheet", page, "--save", tmp_path / "save")
+    run(pairs, "--checkpoint", checkpoint, *written, *NO_LPIPS)
+    assert "caf\\udce9" in {row["image"] for row in rows_of(table)}
+    assert "caf\udce9" in {image["image"] for image in images_of(told)}
+    assert (tmp_path / "save" / "pairs" / "caf\udce9.png").exists()
 
 
 def test_only_files_are_replaced(
