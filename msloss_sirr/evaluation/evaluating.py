@@ -15,7 +15,7 @@ from msloss_sirr.evaluation.estimates import Estimator, Removing, saved
 from msloss_sirr.evaluation.lpips import SMALLEST_SIDE, Lpips, distances, load_perceptual
 from msloss_sirr.evaluation.protocols import PROTOCOLS, Protocol, resized
 from msloss_sirr.evaluation.results import EvaluationReport, ImageScores, Numbers
-from msloss_sirr.evaluation.sets import Entry, find_outputs, open_entries
+from msloss_sirr.evaluation.sets import Entry, find_outputs, leave_out, listed, open_entries
 from msloss_sirr.images.reading import read_pixels, read_size, to_float
 from msloss_sirr.layers import Layers
 
@@ -76,17 +76,17 @@ def evaluate_sets(
     if not protocols or not steps or min(steps) < 1:
         raise ValueError(f"protocols are {protocols}, steps {steps}; give one or more, and steps of 1 or more")
     chosen = {name: PROTOCOLS[name] for name in protocols}
-    entries: Sequence[Entry] = open_entries(sets, depth=source is stored_depth)
+    opened = open_entries(sets, depth=source is stored_depth, missing=missing)
+    entries, left_out = opened.entries, list(opened.left_out)
     _check_spared(entries, targets)
     _check_sizes(entries, chosen, least=0)
-    left_out: list[str] = []
     unused: Sequence[str] = ()
     estimator: Estimator = saved
     if remover is not None:
         estimator = Removing(remover, steps, source, device)
     else:
-        entries, found_missing, unused = find_outputs(str(outputs), entries, chosen.values(), missing=missing)
-        left_out += found_missing
+        outs = find_outputs(str(outputs), opened, chosen.values(), missing=missing)
+        entries, left_out, unused = outs.entries, list(outs.left_out), outs.unused
         _check_spared(entries, targets)
     perceptual = load_perceptual(lpips or LpipsConfig(()), device)
     if perceptual.networks:
@@ -104,7 +104,7 @@ def evaluate_sets(
         if done is not None:
             done(len(entries))
     if not images:
-        raise InputError(f"no image is left: {_listed(left_out)}")
+        raise InputError(f"no image is left: {listed(left_out)}")
     wanting = {f"lpips_{name}": reason for name, reason in perceptual.wanting.items()}
     return EvaluationReport(images, wanting, left_out, unused)
 
@@ -142,9 +142,7 @@ def _attempt(entry: Entry, score: _Scoring, left_out: list[str], missing: int) -
     try:
         return list(score(entry))
     except (InputError, ValueError, RuntimeError) as error:
-        left_out.append(_problem(entry, error))
-        if len(left_out) > missing:
-            raise InputError(_too_many(left_out)) from error
+        leave_out(_problem(entry, error), left_out, missing)
         return []
 
 
@@ -176,14 +174,3 @@ def _problem(entry: Entry, error: Exception) -> str:
         message = "it does not fit in memory; give another --device, or smaller images"
     named = any(path is not None and str(path) in message for path in (*entry.paths, entry.output))
     return message if named else f"{entry.paths.ambient}: {message}"
-
-
-def _too_many(left_out: Sequence[str]) -> str:
-    if len(left_out) == 1:
-        return left_out[0]
-    return f"{len(left_out)} images cannot be scored, one more than may be missing: {_listed(left_out)}"
-
-
-def _listed(sentences: Sequence[str]) -> str:
-    more = f"; and {len(sentences) - 3} more" if len(sentences) > 3 else ""
-    return f"{'; '.join(sentences[:3])}{more}"

@@ -1,6 +1,7 @@
 """Sets evaluated: the numbers, their means, and what cannot be scored."""
 
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -175,8 +176,22 @@ def test_saved_outputs_of_other_layouts_are_found(pairs: Path, tmp_path: Path) -
         save(other / part / "x.png", smooth(5))
     with pytest.raises(InputError, match=r"put \{set\} in it, too"):
         evaluate_sets([pairs, other], outputs=f"{tmp_path}/out/{{name}}/errnet.png")
-    with pytest.raises(InputError, match="holds no output of any image"):
+    with pytest.raises(InputError, match=r"holds no output of any image; of the first, .*/out/0\.png is looked for"):
         evaluate_sets([pairs], outputs=f"{tmp_path}/out/{{name}}.png", missing=4)
+    save(tmp_path / "renamed" / "0_out.png", smooth(1))
+    with pytest.raises(InputError, match=r"of the first, .*renamed/0\.png \(or \.jpg, \.\.\.\) is looked for"):
+        evaluate_sets([pairs], outputs=tmp_path / "renamed")
+
+
+def test_what_is_no_output_file_is_none(pairs: Path, tmp_path: Path) -> None:
+    for number in range(4):
+        save(tmp_path / "out" / f"{number}.png", smooth(10 + number) * 0.8)
+    os.mkfifo(tmp_path / "out" / "0.jpg")
+    assert len(evaluate_sets([pairs], outputs=tmp_path / "out", protocols=("whole",)).images) == 4
+    (tmp_path / "out" / "3.png").unlink()
+    os.mkfifo(tmp_path / "out" / "3.png")
+    with pytest.raises(InputError, match=r"3\.png: it is a named pipe, not a file; give --missing 1"):
+        evaluate_sets([pairs], outputs=tmp_path / "out")
 
 
 def test_damaged_image_is_named_and_may_be_left_out(pairs: Path) -> None:
@@ -187,6 +202,30 @@ def test_damaged_image_is_named_and_may_be_left_out(pairs: Path) -> None:
     report = evaluate_sets([pairs], Dimming(), missing=1)
     assert {scores.image for scores in report.images} == {"0", "2", "3"}
     assert "ambient/1.png" in report.left_out[0]
+
+
+def test_files_that_are_no_images_may_be_left_out(pairs: Path, tmp_path: Path) -> None:
+    (pairs / "ambient" / "1.png").write_text("text")
+    save(pairs / "transmission" / "2.png", smooth(1, 20, 20))
+    with pytest.raises(InputError, match=r"^cannot read .*ambient/1\.png: it is no image file$"):
+        evaluate_sets([pairs], Dimming())
+    with pytest.raises(InputError, match=r"^2 images cannot be scored, one more than may be missing: .*1\.png.*2\.png"):
+        evaluate_sets([pairs], Dimming(), missing=1)
+    report = evaluate_sets([pairs], Dimming(), missing=2)
+    assert {scores.image for scores in report.images} == {"0", "3"}
+    assert len(report.left_out) == 2
+    for number in range(3):
+        save(tmp_path / "out" / f"{number}.png", smooth(10 + number) * 0.8)
+    with pytest.raises(InputError, match=r"^1 of 2 images have no output .*: 3 of pairs has none; give --missing 3 to"):
+        evaluate_sets([pairs], outputs=tmp_path / "out", missing=2)
+    report = evaluate_sets([pairs], outputs=tmp_path / "out", missing=3)
+    assert {scores.image for scores in report.images} == {"0"}
+    assert len(report.left_out) == 3
+    assert not report.unused
+    for path in (pairs / "ambient").iterdir():
+        path.write_text("text")
+    with pytest.raises(InputError, match=r"^no image is left: cannot read .*; and 1 more$"):
+        evaluate_sets([pairs], Dimming(), missing=4)
 
 
 def test_estimate_that_is_no_number_is_named(pairs: Path) -> None:
