@@ -64,12 +64,13 @@ def open_entries(texts: Sequence[str | Path], *, depth: bool = False, missing: i
         items = open_source(str(text))
         short = len({item.name for item in items}) == len(items)
         names = {
-            item.files["ambient"]: item.name if short else "-".join(filter(None, (item.subset, item.split, item.name)))
+            (item.files.get("ambient"), item.files.get("transmission")): item.name
+            if short
+            else "-".join(filter(None, (item.subset, item.split, item.name)))
             for item in items
-            if "ambient" in item.files
         }
         for paths in list_pairs(text, depth=depth):
-            entry = Entry(set_name, names[paths.ambient], paths)
+            entry = Entry(set_name, names[paths.ambient, paths.transmission], paths)
             try:
                 check_pair(paths)
             except InputError as error:

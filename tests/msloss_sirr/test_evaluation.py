@@ -20,6 +20,7 @@ from msloss_sirr.evaluation.sets import set_names
 from msloss_sirr.evaluation.showing import Extremes
 from msloss_sirr.evaluation.table import table
 from msloss_sirr.images.reading import read_pixels, to_float
+from msloss_sirr.images.sheet import strip
 
 from .conftest import save, smooth
 
@@ -267,6 +268,13 @@ def test_sets_are_named_by_what_tells_them_apart(tmp_path: Path) -> None:
         evaluate_sets([], Dimming())
 
 
+def test_a_photograph_of_two_pairs_has_two_names(pairs: Path, tmp_path: Path) -> None:
+    rows = ("ambient,transmission,name", *(f"ambient/0.png,transmission/{number}.png,to {number}" for number in (1, 2)))
+    (pairs / "list.csv").write_text("\n".join(rows))
+    report = evaluate_sets([f"csv={pairs / 'list.csv'}"], Dimming(), protocols=("whole",))
+    assert [scores.image for scores in report.images] == ["to 1", "to 2"]
+
+
 def test_extremes_keeps_the_best_and_the_worst(pairs: Path) -> None:
     extremes, everything = Extremes(1, "whole", 1), list[Pictures]()
     report = evaluate_sets([pairs], Dimming(), steps=(1, 2), viewers=[extremes, everything.append])
@@ -275,6 +283,8 @@ def test_extremes_keeps_the_best_and_the_worst(pairs: Path) -> None:
     assert [row.scores.image for row in extremes._kept] == [gains[max(gains)], gains[min(gains)]]
     page = extremes.draw()
     assert page.shape == (3, 2 * (40 + 40) + 3 * 6, 4 * 56 + 5 * 6)
+    said = strip("whole, step 1", 56)
+    assert torch.equal(page[:, 6 + 20 : 6 + 40, 3 * 6 + 2 * 56 : 3 * 6 + 3 * 56], said)
     assert torch.equal(page[:, 46:86, 6:62], read_pixels(pairs / "ambient" / f"{gains[max(gains)]}.png"))
 
 
