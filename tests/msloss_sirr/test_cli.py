@@ -86,6 +86,7 @@ def test_remove_refuses_what_it_cannot_do(
     assert "give another --out" in fails(capsys, "remove", photo, "-o", photos, "--overwrite", *use)
     assert "is a folder; give a checkpoint" in fails(capsys, "remove", photo, "-o", out, "--checkpoint", tmp_path)
     assert "there is no device 'meta'" in fails(capsys, "remove", photo, "-o", out, "--device", "meta", *use)
+    assert "half.safetensors is a file; give a folder" in fails(capsys, "remove", photo, "-o", checkpoint, *use)
     (tmp_path / "a.gif").touch()
     assert "a.gif is not named as an image" in fails(capsys, "remove", tmp_path / "a.gif", "-o", out, *use)
     assert not out.exists()
