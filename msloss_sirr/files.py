@@ -38,7 +38,8 @@ def check_file(path: Path) -> None:
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a path to write to; the file takes the name ``path`` when the block ends, and vanishes if it fails.
 
-    Until then it has a short name of random digits and ``.partial``: its own may be as long as file systems allow.
+    Until then it has a short name of random digits and ``.partial``: its own may be as long as file systems allow. An
+    error of the system names ``path``.
     """
     partial = path.with_name(f".{secrets.token_hex(4)}.partial")
     try:
@@ -49,5 +50,9 @@ def whole_file(path: Path) -> Iterator[Path]:
         with partial.open("rb") as written:
             os.fsync(written.fileno())
         partial.replace(path)
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, str(partial)):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         partial.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from msloss_sirr.errors import InputError
+from msloss_sirr.files import other_kind
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -20,13 +21,16 @@ def read_state(path: Path) -> dict[str, Tensor]:
         InputError: if there is no such file, or it holds anything but tensors by name.
     """
     if not path.is_file():
-        raise InputError(f"{path} does not exist; give a file of weights")
+        kind = other_kind(path)
+        raise InputError(f"{path} {f'is {kind}' if kind else 'does not exist'}; give a file of weights")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises anything at all for a file that is not its own
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = "torch.save did not write it, or it is damaged, or holds more than tensors"
+        if path.suffix == ".safetensors" or isinstance(error, OSError):  # PyTorch's text advises to run what it holds
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f"{path} holds no weights that can be read: {reason}") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise InputError(f"{path} holds no weights that can be read: they are not tensors by name")

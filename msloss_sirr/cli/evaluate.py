@@ -1,6 +1,7 @@
 """``msloss-sirr eval``; everything heavy is imported only when it runs."""
 
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msloss_sirr.errors import InputError
@@ -27,6 +28,7 @@ def run_eval(config: EvalConfig) -> None:
     _check_targets(config)
     device = find_device(config.device)
     remover, source = _estimator(config, device)
+    evaluated = _evaluated(config)  # now: a training that still runs may replace the checkpoint
     extremes = Extremes(config.sheet_rows, config.protocol[0], None if config.outputs else config.steps[0])
     with progress_bar("scoring") as step:
         report = evaluate_sets(
@@ -39,18 +41,20 @@ def run_eval(config: EvalConfig) -> None:
             source=source,
             device=device,
             missing=config.missing,
+            targets=_files(config),
             viewers=_viewers(config, extremes),
             done=step,
         )
-    evaluated = _evaluated(config)
-    for line in (str(evaluated["what"]), "", *table(report)):
-        print("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line))  # noqa: T201
-    if config.csv is not None:
-        write_csv(report, config.csv)
-    if config.json is not None:
-        write_json(report, config.json, evaluated)
-    if config.sheet is not None:
-        write_pixels(config.sheet, extremes.draw())
+    try:  # whoever reads the table may stop, and a disk may be full: neither costs what the other has got
+        if config.csv is not None:
+            write_csv(report, config.csv)
+        if config.json is not None:
+            write_json(report, config.json, evaluated)
+        if config.sheet is not None:
+            write_pixels(config.sheet, extremes.draw())
+    finally:
+        for line in (str(evaluated["what"]), "", *table(report)):
+            print("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line))  # noqa: T201
 
 
 def _estimator(config: EvalConfig, device: "torch.device") -> "tuple[Remover | None, DepthSource | None]":
@@ -80,22 +84,29 @@ def _viewers(config: EvalConfig, extremes: "Viewer") -> "list[Viewer]":
     return viewers
 
 
+def _files(config: EvalConfig) -> list[Path]:
+    return [path for path in (config.csv, config.json, config.sheet) if path is not None]
+
+
 def _check_targets(config: EvalConfig) -> None:
     """Raise ``InputError`` if what is asked for could not be written in the end."""
     from msloss_sirr.images.listing import SUFFIXES
-    from msloss_sirr.targets import check_free
+    from msloss_sirr.targets import check_free, check_writable
 
-    files = [path for path in (config.csv, config.json, config.sheet) if path is not None]
-    for path in files:
+    weights = (config.checkpoint, config.lpips.alex, config.lpips.vgg, config.depth.weights)
+    known = [path.resolve() for path in weights if path is not None]
+    for path in _files(config):
         check_free(path, overwrite=config.overwrite)
-        if files.count(path) > 1:
+        if path.resolve() in known:
             raise InputError(f"{path} is named twice; give each file a name of its own")
+        known.append(path.resolve())
     if config.sheet is not None and config.sheet.suffix.lower() not in SUFFIXES:
         raise InputError(f"{config.sheet} names no kind of image; end it in .jpg or .png")
-    if config.save is not None and config.save.exists():
-        if not config.save.is_dir():
+    if config.save is not None:
+        if config.save.exists() and not config.save.is_dir():
             raise InputError(f"{config.save} is a file; give a folder")
-        if any(config.save.iterdir()) and not config.overwrite:
+        check_writable(config.save)
+        if config.save.is_dir() and any(config.save.iterdir()) and not config.overwrite:
             raise InputError(f"{config.save} holds files already; give --overwrite to replace those of the same name")
 
 

@@ -154,6 +154,22 @@ def check_pair(pair: PairPaths) -> None:
         check_depth(pair.ambient, pair.depth)
 
 
+def by_stem(folder: Path) -> dict[str, Path]:
+    """Return the images of a folder by name without suffix; what is no file counts only where no file has its name.
+
+    Raises:
+        InputError: if there is no such folder, no image in it, or two files have the same name.
+    """
+    found: dict[str, Path] = {}
+    for path in sorted(find_images(folder), key=lambda path: bool(other_kind(path))):  # files first
+        if path.stem in found:
+            if other_kind(path):
+                continue
+            raise InputError(f"{path} and {found[path.stem].name} have the same name; keep one of them")
+        found[path.stem] = path
+    return found
+
+
 def depth_paths(folder: Path, photos: Sequence[Path]) -> list[Path]:
     """Return the depth images of photographs: the files of a folder that have their names, whatever the suffix.
 
@@ -162,7 +178,7 @@ def depth_paths(folder: Path, photos: Sequence[Path]) -> list[Path]:
     Raises:
         InputError: if there is no such folder, or a depth image is missing.
     """
-    found = _by_stem(folder)
+    found = by_stem(folder)
     for photo in photos:
         if photo.stem not in found:
             raise InputError(f"{photo} has no depth image; give it one, {folder / photo.stem}.png say")
@@ -184,14 +200,3 @@ def check_depth(photo: Path, depth: Path) -> None:
         raise InputError(
             f"{photo} is {width}x{height} but its depth image is {other[1]}x{other[0]}; bring it to that size"
         )
-
-
-def _by_stem(folder: Path) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for path in sorted(find_images(folder), key=lambda path: bool(other_kind(path))):  # files first
-        if path.stem in found:
-            if other_kind(path):
-                continue
-            raise InputError(f"{path} and {found[path.stem].name} have the same name; keep one of them")
-        found[path.stem] = path
-    return found

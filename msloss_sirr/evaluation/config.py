@@ -53,8 +53,8 @@ class EvalConfig:
     steps: tuple[int, ...] = (1,)
     """How many times the remover is applied to its own output; each number is scored."""
     missing: int = 0
-    """Images that may be left out, because their saved output is missing or of another size, or one of their files
-    cannot be read; they are named. With one more, the evaluation ends."""
+    """Images that may be left out, because their saved output is missing or of another size, one of their files cannot
+    be read, or a pair is of two sizes; they are named. With one more, the evaluation ends."""
     csv: Path | None = None
     """File to write the scores of every image, and their means, to as a table."""
     json: Path | None = None

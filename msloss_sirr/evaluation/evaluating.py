@@ -15,7 +15,7 @@ from msloss_sirr.evaluation.estimates import Estimator, Removing, saved
 from msloss_sirr.evaluation.lpips import SMALLEST_SIDE, Lpips, distances, load_perceptual
 from msloss_sirr.evaluation.protocols import PROTOCOLS, Protocol, resized
 from msloss_sirr.evaluation.results import EvaluationReport, ImageScores, Numbers
-from msloss_sirr.evaluation.sets import Entry, find_outputs, open_entries
+from msloss_sirr.evaluation.sets import Entry, find_outputs, leave_out, listed, open_entries
 from msloss_sirr.images.reading import read_pixels, read_size, to_float
 from msloss_sirr.layers import Layers
 
@@ -44,6 +44,7 @@ def evaluate_sets(
     source: DepthSource | None = None,
     device: torch.device | str = "cpu",
     missing: int = 0,
+    targets: Sequence[Path] = (),
     viewers: Sequence[Callable[[Pictures], None]] = (),
     done: Callable[[int], None] | None = None,
 ) -> EvaluationReport:
@@ -61,12 +62,13 @@ def evaluate_sets(
         source: where the depth comes from that the remover is guided by.
         device: where the remover is.
         missing: images that may be left out, because their output is missing or a file of theirs cannot be read.
+        targets: files that are to be written with what is found; none may be an image that is read.
         viewers: given the pictures of each image, number of steps, and size at which protocols measure.
         done: called after each image, with the number of all.
 
     Raises:
-        InputError: if a set, its outputs or weights cannot be used, an image is too small for a protocol, or
-            more have to be left out than may be.
+        InputError: if a set, its outputs or weights cannot be used, an image is too small for a protocol, a target
+            is an image that is read, or more have to be left out than may be.
         ValueError: if there is neither a remover nor outputs, or both, or an argument is out of range.
     """
     if (remover is None) == (outputs is None):
@@ -74,16 +76,18 @@ def evaluate_sets(
     if not protocols or not steps or min(steps) < 1:
         raise ValueError(f"protocols are {protocols}, steps {steps}; give one or more, and steps of 1 or more")
     chosen = {name: PROTOCOLS[name] for name in protocols}
-    entries: Sequence[Entry] = open_entries(sets, depth=source is stored_depth)
+    opened = open_entries(sets, depth=source is stored_depth, missing=missing)
+    entries, left_out = opened.entries, list(opened.left_out)
+    _check_spared(entries, targets)
     _check_sizes(entries, chosen, least=0)
-    left_out: list[str] = []
     unused: Sequence[str] = ()
     estimator: Estimator = saved
     if remover is not None:
         estimator = Removing(remover, steps, source, device)
     else:
-        entries, found_missing, unused = find_outputs(str(outputs), entries, chosen.values(), missing=missing)
-        left_out += found_missing
+        outs = find_outputs(str(outputs), opened, chosen.values(), missing=missing)
+        entries, left_out, unused = outs.entries, list(outs.left_out), outs.unused
+        _check_spared(entries, targets)
     perceptual = load_perceptual(lpips or LpipsConfig(()), device)
     if perceptual.networks:
         _check_sizes(entries, chosen, least=SMALLEST_SIDE)
@@ -100,7 +104,7 @@ def evaluate_sets(
         if done is not None:
             done(len(entries))
     if not images:
-        raise InputError(f"no image is left: {_listed(left_out)}")
+        raise InputError(f"no image is left: {listed(left_out)}")
     wanting = {f"lpips_{name}": reason for name, reason in perceptual.wanting.items()}
     return EvaluationReport(images, wanting, left_out, unused)
 
@@ -138,10 +142,16 @@ def _attempt(entry: Entry, score: _Scoring, left_out: list[str], missing: int) -
     try:
         return list(score(entry))
     except (InputError, ValueError, RuntimeError) as error:
-        left_out.append(_problem(entry, error))
-        if len(left_out) > missing:
-            raise InputError(_too_many(left_out)) from error
+        leave_out(_problem(entry, error), left_out, missing)
         return []
+
+
+def _check_spared(entries: Sequence[Entry], targets: Sequence[Path]) -> None:
+    """Raise ``InputError`` if an image that is read would be replaced."""
+    there = [target for target in targets if target.exists()]
+    for target, entry in product(there, entries):
+        if any(path is not None and target.samefile(path) for path in (*entry.paths, entry.output)):
+            raise InputError(f"{target} is an image that is evaluated; name another file")
 
 
 def _check_sizes(entries: Sequence[Entry], protocols: Mapping[ProtocolName, Protocol], *, least: int) -> None:
@@ -164,14 +174,3 @@ def _problem(entry: Entry, error: Exception) -> str:
         message = "it does not fit in memory; give another --device, or smaller images"
     named = any(path is not None and str(path) in message for path in (*entry.paths, entry.output))
     return message if named else f"{entry.paths.ambient}: {message}"
-
-
-def _too_many(left_out: Sequence[str]) -> str:
-    if len(left_out) == 1:
-        return left_out[0]
-    return f"{len(left_out)} images cannot be scored, one more than may be missing: {_listed(left_out)}"
-
-
-def _listed(sentences: Sequence[str]) -> str:
-    more = f"; and {len(sentences) - 3} more" if len(sentences) > 3 else ""
-    return f"{'; '.join(sentences[:3])}{more}"

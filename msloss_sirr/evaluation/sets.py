@@ -1,15 +1,14 @@
 """The sets that are evaluated: their names, their pairs, and what others have saved for these."""
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from msloss_sirr.catalogue.layout import open_source, parse_source
-from msloss_sirr.data.folders import PairPaths, check_pair
+from msloss_sirr.data.folders import PairPaths, by_stem, check_pair
 from msloss_sirr.data.sources import list_pairs
 from msloss_sirr.errors import InputError
 from msloss_sirr.evaluation.protocols import Protocol
-from msloss_sirr.images.listing import find_images
 from msloss_sirr.images.reading import read_size
 
 
@@ -24,6 +23,16 @@ class Entry(NamedTuple):
     """A transmission that was saved for it."""
 
 
+class Opened(NamedTuple):
+    """What sets hold."""
+
+    entries: Sequence[Entry]
+    left_out: Sequence[str]
+    """Of pairs that cannot be scored, what is wrong."""
+    damaged: Sequence[Entry]
+    """These pairs."""
+
+
 class Outputs(NamedTuple):
     """What was found where outputs were said to be."""
 
@@ -35,31 +44,61 @@ class Outputs(NamedTuple):
     """Files that belong to no pair."""
 
 
-def open_entries(texts: Sequence[str | Path], *, depth: bool = False) -> list[Entry]:
+def open_entries(texts: Sequence[str | Path], *, depth: bool = False, missing: int = 0) -> Opened:
     """Return the pairs of sets, whose headers have been read.
 
     Args:
         texts: folders of pairs, or sets of the catalogue, as `list_pairs` takes them.
         depth: whether there must be depth images.
+        missing: how many pairs may have files that are no images, or not of one size.
 
     Raises:
-        InputError: if no set is given, or one twice, or one cannot be used.
+        InputError: if no set is given, or one twice, one cannot be used, or more pairs cannot.
     """
     if not texts:
         raise InputError("no sets given; name folders of pairs, or sets of the catalogue, SET=FOLDER")
-    entries = []
+    entries: list[Entry] = []
+    left_out: list[str] = []
+    damaged: list[Entry] = []
     for text, set_name in zip(texts, set_names(texts), strict=True):
         items = open_source(str(text))
         short = len({item.name for item in items}) == len(items)
         names = {
-            item.files["ambient"]: item.name if short else "-".join(filter(None, (item.subset, item.split, item.name)))
+            (item.files.get("ambient"), item.files.get("transmission")): item.name
+            if short
+            else "-".join(filter(None, (item.subset, item.split, item.name)))
             for item in items
-            if "ambient" in item.files
         }
         for paths in list_pairs(text, depth=depth):
-            check_pair(paths)
-            entries.append(Entry(set_name, names[paths.ambient], paths))
-    return entries
+            entry = Entry(set_name, names[paths.ambient, paths.transmission], paths)
+            try:
+                check_pair(paths)
+            except InputError as error:
+                leave_out(str(error), left_out, missing)
+                damaged.append(entry)
+            else:
+                entries.append(entry)
+    if not entries:
+        raise InputError(f"no image is left: {listed(left_out)}")
+    return Opened(entries, left_out, damaged)
+
+
+def leave_out(problem: str, left_out: list[str], missing: int) -> None:
+    """Add what is wrong with a pair to what is wrong with others.
+
+    Raises:
+        InputError: if more pairs would have to be left out than may be missing.
+    """
+    left_out.append(problem)
+    if len(left_out) > missing:
+        many = f"{len(left_out)} images cannot be scored, one more than may be missing: "
+        raise InputError(f"{many if missing else ''}{listed(left_out)}")
+
+
+def listed(sentences: Sequence[str]) -> str:
+    """Return the first few sentences in one line, and how many there are besides."""
+    more = f"; and {len(sentences) - 3} more" if len(sentences) > 3 else ""
+    return f"{'; '.join(sentences[:3])}{more}"
 
 
 def set_names(texts: Sequence[str | Path]) -> list[str]:
@@ -80,40 +119,42 @@ def set_names(texts: Sequence[str | Path]) -> list[str]:
     raise InputError(f"{twice} is given twice; leave one out")
 
 
-def find_outputs(where: str, entries: Sequence[Entry], protocols: Iterable[Protocol], *, missing: int = 0) -> Outputs:
+def find_outputs(where: str, opened: Opened, protocols: Iterable[Protocol], *, missing: int = 0) -> Outputs:
     """Return pairs with the outputs that were saved for them.
 
     Args:
         where: a folder of files that are named as the pairs, whatever their suffix (of several sets, a folder for each
             in it), or a path with ``{name}``, and ``{set}`` if there are several, in place of these.
-        entries: the pairs.
+        opened: the pairs.
         protocols: by which the outputs are to be measured: an output is of the size of its pair, or of that at which
             all of them measure it.
-        missing: how many pairs may lack an output.
+        missing: how many pairs may lack an output, or have been left out already.
 
     Raises:
         InputError: if more do.
     """
-    find = _template(where, entries) if "{name}" in where else _folders(where, entries)
-    found, left_out, seen = [], [], set()
+    entries = opened.entries
+    find: _Template | _Folders = _Template(where, entries) if "{name}" in where else _Folders(where, entries)
+    paths = [find(entry) for entry in entries]
+    if not any(paths):
+        raise InputError(f"{where} holds no output of any image; of the first, {find.place(entries[0])} is looked for")
+    found, problems = [], []
     sizes = list(protocols)
-    for entry in entries:
-        path = find(entry)
-        seen.add(path)
+    for entry, path in zip(entries, paths, strict=True):
         problem = f"{entry.name} of {entry.set_name} has none" if path is None else _wrong_size(path, entry, sizes)
         if problem:
-            left_out.append(problem)
+            problems.append(problem)
         else:
             found.append(entry._replace(output=path))
-    if len(left_out) > missing:
-        more = f"; and {len(left_out) - 3} more" if len(left_out) > 3 else ""
+    left_out = [*opened.left_out, *problems]
+    if problems and len(left_out) > missing:
         raise InputError(
-            f"{len(left_out)} of {len(entries)} images have no output of their size in {where}: "
-            f"{'; '.join(left_out[:3])}{more}; give --missing {len(left_out)} to leave them out"
+            f"{len(problems)} of {len(entries)} images have no output of their size in {where}: {listed(problems)}; "
+            f"give --missing {len(left_out)} to leave them out"
         )
     if not found:
-        raise InputError(f"{where} holds no output of any image")
-    return Outputs(found, left_out, _unused(find, seen))
+        raise InputError(f"no image is left: {listed(left_out)}")
+    return Outputs(found, left_out, find.besides([*paths, *map(find, opened.damaged)]))
 
 
 def _name(head: Sequence[str], folder: Sequence[str], more: int) -> str:
@@ -125,40 +166,44 @@ def _name(head: Sequence[str], folder: Sequence[str], more: int) -> str:
 class _Folders:
     """Files by set and name."""
 
-    def __init__(self, files: dict[str, dict[str, Path]]) -> None:
-        self.files = files
+    def __init__(self, where: str, entries: Sequence[Entry]) -> None:
+        names = list(dict.fromkeys(entry.set_name for entry in entries))
+        self.folders = {name: Path(where) / name for name in names}
+        if len(names) == 1 and not self.folders[names[0]].is_dir():
+            self.folders[names[0]] = Path(where)
+        self.files = {name: by_stem(folder) for name, folder in self.folders.items()}
 
     def __call__(self, entry: Entry) -> Path | None:
         return self.files[entry.set_name].get(entry.name)
 
+    def place(self, entry: Entry) -> str:
+        """Return where an output is looked for, in words."""
+        return f"{self.folders[entry.set_name] / entry.name}.png (or .jpg, ...)"
 
-def _folders(where: str, entries: Sequence[Entry]) -> _Folders:
-    names = list(dict.fromkeys(entry.set_name for entry in entries))
-    files = {}
-    for name in names:
-        folder = Path(where) / name
-        if len(names) == 1 and not folder.is_dir():
-            folder = Path(where)
-        files[name] = _by_stem(folder)
-    return _Folders(files)
+    def besides(self, found: Container[Path | None]) -> list[str]:
+        """Return the files that belong to no pair."""
+        return [str(path) for files in self.files.values() for path in files.values() if path not in found]
 
 
-def _template(where: str, entries: Sequence[Entry]) -> Callable[[Entry], Path | None]:
-    if len({entry.set_name for entry in entries}) > 1 and "{set}" not in where:
-        raise InputError(f"outputs are {where}, but there are several sets; put {{set}} in it, too")
+class _Template:
+    """Files by a path in which names stand."""
 
-    def find(entry: Entry) -> Path | None:
-        path = Path(where.replace("{set}", entry.set_name).replace("{name}", entry.name))
+    def __init__(self, where: str, entries: Sequence[Entry]) -> None:
+        if len({entry.set_name for entry in entries}) > 1 and "{set}" not in where:
+            raise InputError(f"outputs are {where}, but there are several sets; put {{set}} in it, too")
+        self.where = where
+
+    def __call__(self, entry: Entry) -> Path | None:
+        path = Path(self.place(entry))
         return path if path.exists() else None
 
-    return find
+    def place(self, entry: Entry) -> str:
+        """Return where an output is looked for."""
+        return self.where.replace("{set}", entry.set_name).replace("{name}", entry.name)
 
-
-def _unused(find: Callable[[Entry], Path | None], seen: Container[Path | None]) -> list[str]:
-    """Return the files that belong to no pair; of a path with a name in it, which tells of no others, none."""
-    if not isinstance(find, _Folders):
+    def besides(self, _: object) -> list[str]:
+        """Return nothing: a path with a name in it tells of no others."""
         return []
-    return [str(path) for files in find.files.values() for path in files.values() if path not in seen]
 
 
 def _wrong_size(path: Path, entry: Entry, protocols: Sequence[Protocol]) -> str:
@@ -171,12 +216,3 @@ def _wrong_size(path: Path, entry: Entry, protocols: Sequence[Protocol]) -> str:
     if (height, width) == own or all(protocol.size(*own) == (height, width) for protocol in protocols):
         return ""
     return f"{path} is {width}x{height}, not {own[1]}x{own[0]}"
-
-
-def _by_stem(folder: Path) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for path in find_images(folder):
-        if path.stem in found:
-            raise InputError(f"{path} and {found[path.stem].name} have the same name; keep one of them")
-        found[path.stem] = path
-    return found

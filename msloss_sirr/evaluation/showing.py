@@ -56,7 +56,8 @@ class Extremes:
     def draw(self) -> Tensor:
         """Return the sheet, ``(3, H, W)`` uint8: a row for each image, the one that gained most first.
 
-        A row shows the ambient image, the estimated transmission, the estimated reflection, and the true transmission.
+        A row shows the ambient image, the estimated transmission, the estimated reflection, and the true transmission,
+        under their PSNR, and by which protocol and after how many steps it was measured.
         """
         return sheet([_titled(row) for row in self._kept], margin=6)
 
@@ -97,7 +98,7 @@ def _titled(row: _Row) -> list[Tensor]:
     titles = (
         (f"{scores.image}: ambient", f"{scores.before.psnr:.2f} dB"),
         ("transmission", f"{scores.after.psnr:.2f} dB ({scores.gain:+.2f})"),
-        ("reflection", ""),
+        ("reflection", f"{scores.protocol}, {'saved' if scores.steps is None else f'step {scores.steps}'}"),
         ("truth", scores.set_name),
     )
     return [titled(panel, *lines) for panel, lines in zip(row.panels, titles, strict=True)]

@@ -26,13 +26,14 @@ def write_csv(report: EvaluationReport, path: Path) -> None:
     """Write a line for every image, and for every mean; their first column tells which is which.
 
     What is infinite is ``inf``; what could not be measured is empty, and the last column of means tells why.
+    Bytes of names that are no UTF-8 stand as they do in JSON.
     """
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, _COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(_lines(report))
     with whole_file(path) as partial:
-        partial.write_text(text.getvalue(), encoding="utf-8", newline="")
+        partial.write_text(text.getvalue(), encoding="utf-8", errors="backslashreplace", newline="")
 
 
 def write_json(report: EvaluationReport, path: Path, evaluated: Mapping[str, object]) -> None:

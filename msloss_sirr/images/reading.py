@@ -18,6 +18,11 @@ _ORIENTATION = 0x0112
 _DEEPEST = 2**16 - 1
 _PHOTOMETRIC = 262
 """The TIFF tag that is 0 where white is 0."""
+_LAYOUT = frozenset(
+    {*range(254, 260), *range(262, 267), 273, *range(277, 280), 284, *range(288, 294), 297, 301, 317, *range(320, 326)}
+    | {330, *range(332, 348), *range(512, 522), *range(529, 533), 34675}
+)
+"""The TIFF tags that tell how a file holds its pixels, which another file holds otherwise, and its colour profile."""
 _ONE_CHANNEL = frozenset({"F", "I", "I;16", "I;16B", "I;16L", "L"})
 _EIGHT_BIT = frozenset({"1", "CMYK", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "YCbCr"})
 
@@ -29,7 +34,8 @@ class Photo:
     pixels: Tensor
     """``(3, H, W)``, uint8, RGB."""
     exif: bytes
-    """EXIF data without the orientation, which the pixels have already; empty if there is none."""
+    """EXIF data without the orientation, which the pixels have already, and without the layout of a TIFF file; empty if
+    there is none."""
     icc_profile: bytes | None
     """The colour profile the pixels are meant in."""
 
@@ -157,6 +163,8 @@ def _exif_of(image: Image.Image) -> bytes:
     """Return an image's EXIF data, or nothing if what its file holds cannot be written again."""
     try:
         exif = image.getexif()
+        for tag in _LAYOUT.intersection(exif):
+            del exif[tag]
         return exif.tobytes() if exif else b""
     except Exception:  # as above; the pixels are sound, and worth more than their data
         return b""

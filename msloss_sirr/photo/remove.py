@@ -18,6 +18,7 @@ from msloss_sirr.layers import Layers
 from msloss_sirr.models.checkpoint import load_remover
 from msloss_sirr.models.remover import Remover
 from msloss_sirr.photo.config import RemoveConfig
+from msloss_sirr.targets import check_writable
 
 
 class Job(NamedTuple):
@@ -43,6 +44,9 @@ def remove_files(config: RemoveConfig, done: Callable[[Job], None] | None = None
     if config.steps < 1:
         raise InputError(f"steps is {config.steps}; give 1 or more")
     jobs = plan(config)
+    if config.out.exists() and not config.out.is_dir():
+        raise InputError(f"{config.out} is a file; give a folder")
+    check_writable(config.out)
     remover = load_remover(config.checkpoint)
     device = find_device(config.device)
     source = build_source(remover.config.depth, config.depth)

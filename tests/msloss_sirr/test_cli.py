@@ -86,6 +86,7 @@ def test_remove_refuses_what_it_cannot_do(
     assert "give another --out" in fails(capsys, "remove", photo, "-o", photos, "--overwrite", *use)
     assert "is a folder; give a checkpoint" in fails(capsys, "remove", photo, "-o", out, "--checkpoint", tmp_path)
     assert "there is no device 'meta'" in fails(capsys, "remove", photo, "-o", out, "--device", "meta", *use)
+    assert "half.safetensors is a file; give a folder" in fails(capsys, "remove", photo, "-o", checkpoint, *use)
     (tmp_path / "a.gif").touch()
     assert "a.gif is not named as an image" in fails(capsys, "remove", tmp_path / "a.gif", "-o", out, *use)
     assert not out.exists()
@@ -111,6 +112,18 @@ def test_remove_keeps_exif_and_colour_profile(checkpoint: Path, tmp_path: Path) 
         assert written.getexif()[0x010F] == "maker"
         assert written.getexif().get(0x0112, 1) == 1
         assert written.info["icc_profile"] == profile
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "CMYK", "YCbCr"])
+def test_remove_writes_tiff_files_that_can_be_read(mode: str, checkpoint: Path, tmp_path: Path) -> None:
+    photo, exif = tmp_path / "a.tif", Image.Exif()
+    exif[0x010F] = "maker"
+    Image.new("RGB", (30, 20), "white").convert(mode).save(photo, exif=exif, compression="tiff_lzw")
+    main(["remove", str(photo), "-o", str(tmp_path / "out"), "--checkpoint", str(checkpoint)])
+    assert np.abs(pixels_of(tmp_path / "out" / "a.tif") - pixels_of(photo) / 2).max() <= 1
+    with Image.open(tmp_path / "out" / "a.tif") as written:
+        assert written.getexif()[0x010F] == "maker"
+        assert written.mode == "RGB"
 
 
 def test_remove_replaces_files_only_when_asked(

@@ -1,8 +1,11 @@
 """``msloss-sirr eval``: tables, files, and what the user got wrong in one line."""
 
 import csv
+import io
 import json
 import math
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +182,9 @@ def test_what_cannot_be_done_is_one_line(
     assert "there is no device 'abacus'" in fails(capsys, "eval", *use, "--device", "abacus")
     assert "names no kind of image" in fails(capsys, "eval", *use, "--sheet", tmp_path / "sheet.pdf")
     assert "in a folder that does not exist" in fails(capsys, "eval", *use, "--csv", tmp_path / "none" / "a.csv")
-    assert "is named twice" in fails(capsys, "eval", *use, "--csv", tmp_path / "a", "--json", tmp_path / "a")
+    again = tmp_path / "b" / ".." / "a"
+    (tmp_path / "b").mkdir()
+    assert "is named twice" in fails(capsys, "eval", *use, "--csv", tmp_path / "a", "--json", again)
     (tmp_path / "there.csv").write_text("precious")
     for option in ("--csv", "--json"):
         assert "give --overwrite" in fails(capsys, "eval", *use, option, tmp_path / "there.csv")
@@ -188,6 +193,86 @@ def test_what_cannot_be_done_is_one_line(
     assert (tmp_path / "there.csv").read_text() == "precious"
     run(*use, "--csv", tmp_path / "there.csv", "--overwrite")
     assert (tmp_path / "there.csv").read_text().startswith("row,set,image")
+
+
+def test_neither_a_full_disk_nor_a_closed_pipe_costs_the_numbers(
+    pairs: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use = ("eval", pairs, "--checkpoint", checkpoint, *NO_LPIPS, "--csv", tmp_path / "a.csv")
+
+    class Closed(io.StringIO):
+        def write(self, _: str) -> int:
+            raise BrokenPipeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", Closed())
+        with pytest.raises(SystemExit):
+            main([str(word) for word in use])
+    assert len(rows_of(tmp_path / "a.csv")) == 10
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(SystemExit):
+        main([str(word) for word in (*use, "--overwrite")])
+    printed = capsys.readouterr()
+    assert "pairs       4  input" in printed.out
+    assert printed.err.endswith("No space left on device: '" + str(tmp_path / "a.csv") + "'\n")
+    assert len(rows_of(tmp_path / "a.csv")) == 10
+
+
+def test_names_of_any_bytes_are_written(pairs: Path, checkpoint: Path, tmp_path: Path) -> None:
+    table, told, page = tmp_path / "a.csv", tmp_path / "a.json", tmp_path / "a.png"
+    for part in ("ambient", "transmission"):
+        (pairs / part / "0.png").rename(pairs / part / "caf\udce9.png")
+    written = ("--csv", table, "--json", told, "--sheet", page, "--save", tmp_path / "save")
+    run(pairs, "--checkpoint", checkpoint, *written, *NO_LPIPS)
+    assert "caf\\udce9" in {row["image"] for row in rows_of(table)}
+    assert "caf\udce9" in {image["image"] for image in images_of(told)}
+    assert (tmp_path / "save" / "pairs" / "caf\udce9.png").exists()
+
+
+def test_only_files_are_replaced(
+    pairs: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use = ("eval", pairs, "--checkpoint", checkpoint, "--overwrite", *NO_LPIPS)
+    pipe, link = tmp_path / "pipe", tmp_path / "link.csv"
+    os.mkfifo(pipe)
+    link.symlink_to("/dev/null")
+    assert "pipe is a named pipe, not a file" in fails(capsys, *use, "--csv", pipe)
+    assert "null is a device, not a file" in fails(capsys, *use, "--json", "/dev/null")
+    assert "link.csv is a link, not a file" in fails(capsys, *use, "--csv", link)
+    assert link.is_symlink()
+
+
+def test_where_nothing_can_be_written_nothing_is_scored(
+    pairs: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != closed or not mode & os.W_OK)
+    use = ("eval", pairs, "--checkpoint", checkpoint, *NO_LPIPS)
+    for option, target in (("--csv", "a.csv"), ("--json", "a.json"), ("--sheet", "a.png"), ("--save", "a/b")):
+        line = fails(capsys, *use, option, closed / target)
+        assert line == f"{closed} cannot be written to; name another folder"
+    assert "half.safetensors is a file, so that there is no folder" in fails(capsys, *use, "--save", checkpoint / "a")
+
+
+def test_what_is_read_is_not_replaced(
+    pairs: Path, checkpoint: Path, alex: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read = [checkpoint, alex, *pairs.rglob("*.png")]
+    before = [path.read_bytes() for path in read]
+    use = ("eval", pairs, "--overwrite", "--lpips.backbones", "alex", "--lpips.alex", alex)
+    image = pairs / "ambient" / "0.png"
+    assert "half.safetensors is named twice" in fails(capsys, *use, "--checkpoint", checkpoint, "--json", checkpoint)
+    assert "alexnet.pth is named twice" in fails(capsys, *use, "--csv", alex)
+    assert "is an image that is evaluated" in fails(capsys, *use, "--checkpoint", checkpoint, "--sheet", image)
+    save(tmp_path / "out" / "0.png", smooth(1))
+    words = (*use, "--outputs", tmp_path / "out", "--missing", 3, "--csv", tmp_path / "out" / "0.png")
+    assert "out/0.png is an image that is evaluated" in fails(capsys, *words)
+    assert [path.read_bytes() for path in read] == before
 
 
 def test_images_of_the_set_are_not_replaced(

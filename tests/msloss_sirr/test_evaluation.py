@@ -1,6 +1,7 @@
 """Sets evaluated: the numbers, their means, and what cannot be scored."""
 
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from msloss_sirr.evaluation.sets import set_names
 from msloss_sirr.evaluation.showing import Extremes
 from msloss_sirr.evaluation.table import table
 from msloss_sirr.images.reading import read_pixels, to_float
+from msloss_sirr.images.sheet import strip
 
 from .conftest import save, smooth
 
@@ -175,8 +177,22 @@ def test_saved_outputs_of_other_layouts_are_found(pairs: Path, tmp_path: Path) -
         save(other / part / "x.png", smooth(5))
     with pytest.raises(InputError, match=r"put \{set\} in it, too"):
         evaluate_sets([pairs, other], outputs=f"{tmp_path}/out/{{name}}/errnet.png")
-    with pytest.raises(InputError, match="holds no output of any image"):
+    with pytest.raises(InputError, match=r"holds no output of any image; of the first, .*/out/0\.png is looked for"):
         evaluate_sets([pairs], outputs=f"{tmp_path}/out/{{name}}.png", missing=4)
+    save(tmp_path / "renamed" / "0_out.png", smooth(1))
+    with pytest.raises(InputError, match=r"of the first, .*renamed/0\.png \(or \.jpg, \.\.\.\) is looked for"):
+        evaluate_sets([pairs], outputs=tmp_path / "renamed")
+
+
+def test_what_is_no_output_file_is_none(pairs: Path, tmp_path: Path) -> None:
+    for number in range(4):
+        save(tmp_path / "out" / f"{number}.png", smooth(10 + number) * 0.8)
+    os.mkfifo(tmp_path / "out" / "0.jpg")
+    assert len(evaluate_sets([pairs], outputs=tmp_path / "out", protocols=("whole",)).images) == 4
+    (tmp_path / "out" / "3.png").unlink()
+    os.mkfifo(tmp_path / "out" / "3.png")
+    with pytest.raises(InputError, match=r"3\.png: it is a named pipe, not a file; give --missing 1"):
+        evaluate_sets([pairs], outputs=tmp_path / "out")
 
 
 def test_damaged_image_is_named_and_may_be_left_out(pairs: Path) -> None:
@@ -187,6 +203,30 @@ def test_damaged_image_is_named_and_may_be_left_out(pairs: Path) -> None:
     report = evaluate_sets([pairs], Dimming(), missing=1)
     assert {scores.image for scores in report.images} == {"0", "2", "3"}
     assert "ambient/1.png" in report.left_out[0]
+
+
+def test_files_that_are_no_images_may_be_left_out(pairs: Path, tmp_path: Path) -> None:
+    (pairs / "ambient" / "1.png").write_text("text")
+    save(pairs / "transmission" / "2.png", smooth(1, 20, 20))
+    with pytest.raises(InputError, match=r"^cannot read .*ambient/1\.png: it is no image file$"):
+        evaluate_sets([pairs], Dimming())
+    with pytest.raises(InputError, match=r"^2 images cannot be scored, one more than may be missing: .*1\.png.*2\.png"):
+        evaluate_sets([pairs], Dimming(), missing=1)
+    report = evaluate_sets([pairs], Dimming(), missing=2)
+    assert {scores.image for scores in report.images} == {"0", "3"}
+    assert len(report.left_out) == 2
+    for number in range(3):
+        save(tmp_path / "out" / f"{number}.png", smooth(10 + number) * 0.8)
+    with pytest.raises(InputError, match=r"^1 of 2 images have no output .*: 3 of pairs has none; give --missing 3 to"):
+        evaluate_sets([pairs], outputs=tmp_path / "out", missing=2)
+    report = evaluate_sets([pairs], outputs=tmp_path / "out", missing=3)
+    assert {scores.image for scores in report.images} == {"0"}
+    assert len(report.left_out) == 3
+    assert not report.unused
+    for path in (pairs / "ambient").iterdir():
+        path.write_text("text")
+    with pytest.raises(InputError, match=r"^no image is left: cannot read .*; and 1 more$"):
+        evaluate_sets([pairs], Dimming(), missing=4)
 
 
 def test_estimate_that_is_no_number_is_named(pairs: Path) -> None:
@@ -228,6 +268,13 @@ def test_sets_are_named_by_what_tells_them_apart(tmp_path: Path) -> None:
         evaluate_sets([], Dimming())
 
 
+def test_a_photograph_of_two_pairs_has_two_names(pairs: Path, tmp_path: Path) -> None:
+    rows = ("ambient,transmission,name", *(f"ambient/0.png,transmission/{number}.png,to {number}" for number in (1, 2)))
+    (pairs / "list.csv").write_text("\n".join(rows))
+    report = evaluate_sets([f"csv={pairs / 'list.csv'}"], Dimming(), protocols=("whole",))
+    assert [scores.image for scores in report.images] == ["to 1", "to 2"]
+
+
 def test_extremes_keeps_the_best_and_the_worst(pairs: Path) -> None:
     extremes, everything = Extremes(1, "whole", 1), list[Pictures]()
     report = evaluate_sets([pairs], Dimming(), steps=(1, 2), viewers=[extremes, everything.append])
@@ -236,6 +283,8 @@ def test_extremes_keeps_the_best_and_the_worst(pairs: Path) -> None:
     assert [row.scores.image for row in extremes._kept] == [gains[max(gains)], gains[min(gains)]]
     page = extremes.draw()
     assert page.shape == (3, 2 * (40 + 40) + 3 * 6, 4 * 56 + 5 * 6)
+    said = strip("whole, step 1", 56)
+    assert torch.equal(page[:, 6 + 20 : 6 + 40, 3 * 6 + 2 * 56 : 3 * 6 + 3 * 56], said)
     assert torch.equal(page[:, 46:86, 6:62], read_pixels(pairs / "ambient" / f"{gains[max(gains)]}.png"))
 
 

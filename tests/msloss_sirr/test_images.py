@@ -171,6 +171,15 @@ def test_names_may_be_as_long_as_file_systems_allow(tmp_path: Path, name: str) -
     assert torch.equal(read_pixels(tmp_path / name), pixels)
 
 
+def test_errors_of_the_system_name_the_file_itself(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"No space left on device: '.*a\.csv'$"), whole_file(tmp_path / "a.csv"):
+        raise OSError(28, "No space left on device")
+    with pytest.raises(FileNotFoundError, match=r"none/a\.csv'$"), whole_file(tmp_path / "none" / "a.csv"):
+        pass
+    with pytest.raises(FileNotFoundError, match=r"other'$"), whole_file(tmp_path / "a.csv"):
+        (tmp_path / "other").read_bytes()
+
+
 def test_written_files_have_the_usual_permissions(tmp_path: Path) -> None:
     (tmp_path / "plain").touch()
     with whole_file(tmp_path / "a") as partial:

@@ -98,6 +98,11 @@ def test_weights_that_are_not_to_be_had_are_a_reason(
 def test_weights_that_were_named_must_fit(alex: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.pth does not exist"):
         load_perceptual(LpipsConfig(("alex",), alex=tmp_path / "none.pth"))
+    with pytest.raises(InputError, match="is a folder; give a file of weights"):
+        load_perceptual(LpipsConfig(("alex",), alex=tmp_path))
+    (tmp_path / "text.pth").write_text("text")
+    with pytest.raises(InputError, match=r"can be read: torch\.save did not write it, or it is damaged, or"):
+        load_perceptual(LpipsConfig(("alex",), alex=tmp_path / "text.pth"))
     state = torch.load(alex, weights_only=True)
     del state["features.3.bias"]
     torch.save(state, tmp_path / "part.pth")
