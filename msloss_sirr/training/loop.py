@@ -272,7 +272,7 @@ class _Training:
             source=self.depth,
             seen=None if samples is None else samples.see,
         )
-        sums = torch.tensor([[*s.before, *s.after] for s in scores], dtype=torch.float64).reshape(-1, 4).sum(dim=0)
+        sums = torch.tensor([s.counted for s in scores], dtype=torch.float64).reshape(-1, 4).sum(dim=0)
         if accelerator.num_processes > 1:  # else there is nothing to reduce, and not every device has float64
             sums = accelerator.reduce(sums.to(accelerator.device), reduction="sum")
         return Evaluation.of([float(value) / len(self.val) for value in sums])
