@@ -21,9 +21,10 @@ from msloss_sirr.refgan.generator import Generator
 from msloss_sirr.refgan.pairs import Example, examples
 from msloss_sirr.refgan.sheet import contact_sheet
 from msloss_sirr.synthesis.making import Synthesis, build_synthesis
-from msloss_sirr.training.course import Course, Ended, Lasting
+from msloss_sirr.training.course import Course
 from msloss_sirr.training.pace import half_line
 from msloss_sirr.training.tracking import Tracker
+from msloss_sirr.training.trainee import Ended, Lasting
 
 _LOSSES = ("discriminator", "adversarial", "difference")
 _SHEET_EPOCH = -1
@@ -72,19 +73,20 @@ class _Training:
         self.synthesis = build_synthesis(config.data.synthesis) if synthesis is None else synthesis
         self.course = Course(config, ("generator", "discriminator", "paints", "judges"), half_line)
         self.accelerator, self.folder = self.course.accelerator, self.course.folder
-        self.tracker = Tracker(self.folder.events if config.tensorboard and self.course.main else None)
-        self.draws = build_draws(
-            config.data,
-            length=self.course.epoch_images,
-            seed=config.seed,
-            damage=self.course.damage,
-            device=self.accelerator.device,
-        )
-        self.draws.set_epoch(_SHEET_EPOCH)
-        shown = collate([self.draws[i] for i in range(config.samples)])
-        for what in shown.damaged:
-            self.course.damage.meet(what)
-        self.shown = self._examples(shown)
+        with self.course.processes.failing_together():
+            self.tracker = Tracker(self.folder.events if config.tensorboard and self.course.main else None)
+            self.draws = build_draws(
+                config.data,
+                length=self.course.epoch_images,
+                seed=config.seed,
+                damage=self.course.damage,
+                device=self.accelerator.device,
+            )
+            self.draws.set_epoch(_SHEET_EPOCH)
+            shown = collate([self.draws[i] for i in range(config.samples)])
+            for what in shown.damaged:
+                self.course.damage.meet(what)
+            self.shown = self._examples(shown)
         set_seed(config.seed)
         self.generator = Generator(config.network)
         self.discriminator = PatchDiscriminator(config.network.width)
@@ -128,8 +130,9 @@ class _Training:
             ended.seconds,
             ended.images_per_second,
         )
-        if self.course.main:
-            self._keep(result)
+        with self.course.processes.failing_together():
+            if self.course.main:
+                self._keep(result)
         told = ", ".join(f"{name} {value:.4f}" for name, value in zip(_LOSSES, losses, strict=True))
         return result, f"epoch {result.epoch}: {told}, {result.images_per_second:.1f} images/s"
 

@@ -4,16 +4,14 @@ import math
 import random
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
-from accelerate import Accelerator, PartialState
-from accelerate.utils import DistributedType, set_seed
+from accelerate.utils import set_seed
 from torch import Tensor
-from torch.optim import Optimizer
 
 from msloss_sirr.data.damage import Damage
 from msloss_sirr.data.draws import DrawBatch, Draws, Rest, load
@@ -22,58 +20,26 @@ from msloss_sirr.holding import held
 from msloss_sirr.training.config import RunConfig
 from msloss_sirr.training.duration import seconds_of
 from msloss_sirr.training.pace import Pace
+from msloss_sirr.training.processes import Processes, connect
 from msloss_sirr.training.progress import TrainingProgress
 from msloss_sirr.training.provenance import fingerprint, surroundings
-from msloss_sirr.training.run import Numbered, RunFolder
+from msloss_sirr.training.run import RunFolder
 from msloss_sirr.training.stopping import Requests, Stopped
 from msloss_sirr.training.tally import Tally
+from msloss_sirr.training.trainee import Ended, Trainee
 
 _OWN = frozenset({"epoch", "batch", "pace", "tally", "random", "damaged"})
-_SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
 
 
-class Lasting(Protocol):
-    """Something whose state outlives the process."""
+class _Agreed(NamedTuple):
+    """What the processes of a training agree on before an update."""
 
-    def state_dict(self) -> Any:
-        """Return the state."""
-
-    def load_state_dict(self, state: Any, /) -> Any:
-        """Take a state up again."""
-
-
-class Ended(NamedTuple):
-    """An epoch that has ended."""
-
-    epoch: int
-    means: dict[str, list[float]]
-    """The means of what its batches came to, over all processes."""
-    left_out: int
-    """How many of its batches did not count."""
-    lr: float
-    seconds: float
-    images_per_second: float
-
-
-class Trainee(Protocol):
-    """What is trained."""
-
-    @property
-    def parts(self) -> Mapping[str, Lasting]:
-        """What its state is made of."""
-
-    @property
-    def optimizers(self) -> Iterable[Optimizer]:
-        """What moves it; their learning rates are set before every batch."""
-
-    def learn(self, draws: DrawBatch) -> Mapping[str, Tensor] | None:
-        """Learn from a batch on the device, and return what is to be known of it, or ``None`` if it does not count."""
-
-    def status(self) -> str:
-        """Return what to show of the last batch, in a few words."""
-
-    def conclude(self, ended: Ended) -> tuple[Numbered, str]:
-        """End an epoch: judge, keep checkpoints. Return what it came to, and that in a line."""
+    fraction: float
+    """How much of the training is done."""
+    asked: int
+    """The signal that asks to stop, or 0."""
+    due: bool
+    """Whether it is time to save the state."""
 
 
 class Course:
@@ -103,10 +69,12 @@ class Course:
         accumulate: int = 1,
     ) -> None:
         self.config = config
-        self.folder = RunFolder(config.out, _OWN.union(parts), say)
-        self.folder.check(config)
+        self.accelerator = connect(config, accumulate)
+        self.processes = Processes(self.accelerator)
+        self.folder = RunFolder(config.out, _OWN.union(parts), say if self.main else _say_nothing)
+        with self.processes.failing_together():
+            self.folder.check(config)
         self.damage = Damage(config.data.damaged, say)
-        self.accelerator = _accelerator(config, accumulate)
         self.progress = TrainingProgress(enabled=self.main)
         self._shape, self._warmup, self._accumulate = shape, warmup, accumulate
         self._epoch = self._batch = 0
@@ -122,7 +90,7 @@ class Course:
     @property
     def epoch_images(self) -> int:
         """Images in an epoch over all processes: enough for whole updates."""
-        together = self.config.batch * self._accumulate * int(self.accelerator.num_processes)
+        together = self.config.batch * self._accumulate * self.processes.count
         return math.ceil(self.config.epoch_images / together) * together
 
     def run(self, trainee: Trainee, draws: Draws, sources: Mapping[str, Iterable[Path]]) -> None:
@@ -134,13 +102,15 @@ class Course:
             sources: the files that the training is made from, by name.
 
         Raises:
-            InputError: if data changed since the run was begun, its state is damaged, or too many files are.
+            InputError: if data changed since the run was begun, its state is damaged, or too many files are; in all
+                processes, whichever of them it is that cannot go on.
             Stopped: if Ctrl-C or SIGTERM came; the state has been saved.
         """
-        self.accelerator.wait_for_everyone()  # all have looked at the folder before anything is written to it
-        with held(self.folder.path) if self.main else nullcontext():
-            if self.main:
-                self.folder.check(self.config)
+        with ExitStack() as stack:
+            with self.processes.failing_together():
+                if self.main:
+                    stack.enter_context(held(self.folder.path))
+                    self.folder.check(self.config)
             self._run(trainee, draws, sources)
 
     def _run(self, trainee: Trainee, draws: Draws, sources: Mapping[str, Iterable[Path]]) -> None:
@@ -148,17 +118,18 @@ class Course:
         loader = self.accelerator.prepare(load(draws, self.config.batch, self.config.workers, rest))
         updates = len(loader) // self._accumulate
         total = self.config.epochs * updates if self.config.iterations is None else self.config.iterations
-        if self.main:
-            about = surroundings(self.accelerator.device, self.accelerator.num_processes)
-            self.folder.begin(self.config, about, {name: fingerprint(files) for name, files in sources.items()})
-        self.accelerator.wait_for_everyone()
+        with self.processes.failing_together():
+            if self.main:
+                about = surroundings(self.accelerator.device, self.processes.count)
+                self.folder.begin(self.config, about, {name: fingerprint(files) for name, files in sources.items()})
         self._pace = Pace(total, self.config.seconds)
         if self.config.resume:
-            self._resume(trainee)
+            with self.processes.failing_together():
+                self._resume(trainee)
         self._saved = time.perf_counter()
         with self._requests.listening(), self.progress:
             # one epoch at least, and one that was left at its last batch is ended
-            while self._agreed()[0] < 1 or self._batch or not self._epoch:
+            while self._agreed().fraction < 1 or self._batch or not self._epoch:
                 loader.set_epoch(self._epoch)
                 rest.first = self._tally.images
                 self._run_epoch(trainee, loader)
@@ -166,15 +137,14 @@ class Course:
     def _run_epoch(self, trainee: Trainee, loader: Iterable[DrawBatch]) -> None:
         before, start = self._tally.seconds, time.perf_counter()
         update: list[Mapping[str, Tensor] | None] = []
-        for draws in loader:
-            fraction = self._go_on(trainee) if not update else self._agreed()[0]
+        batches = iter(loader)
+        while draws := self._next(batches):
+            fraction = self._go_on(trainee) if not update else self._agreed().fraction
             if fraction >= 1 and self._batch and not update:  # time has come to its end
                 break
-            for what in draws.damaged:
-                self.damage.meet(what)
             self._tally.lr = self._set_lr(trainee, fraction)
             update.append(trainee.learn(draws))
-            self._tally.images += len(draws.kind) * self.accelerator.num_processes
+            self._tally.images += len(draws.kind) * self.processes.count
             self._tally.seconds = before + time.perf_counter() - start
             self._batch += 1
             self.progress.batch(self._epoch, self._pace, trainee.status)
@@ -183,8 +153,6 @@ class Course:
             self._tally.add(update)
             update = []
             self._pace.done += 1
-            if time.perf_counter() - self._saved > seconds_of(self.config.save_every):
-                self._save(trainee)
             if self._pace.seconds is None and self._pace.fraction >= 1:
                 break
         if update:  # the end of an epoch that was resumed with other batches
@@ -193,37 +161,53 @@ class Course:
         self._go_on(trainee)
         self._end_epoch(trainee)
 
+    def _next(self, batches: Iterator[DrawBatch]) -> DrawBatch | None:
+        """Return the next batch, ``None`` at the end of the epoch."""
+        failure, draws = None, None
+        try:
+            draws = next(batches, None)
+            for what in draws.damaged if draws else ():
+                self.damage.meet(what)
+        except Exception as error:  # of a file that only this process has met
+            failure = error
+        if self.processes.most(failure is not None)[0]:
+            self.processes.settle(failure)
+        return draws
+
     def _go_on(self, trainee: Trainee) -> float:
-        """Return how much of the training is done, or save it and raise ``Stopped`` if it was asked to stop."""
-        fraction, asked = self._agreed()
-        if asked:
+        """Save the state if it is time to, and return how much of the training is done.
+
+        Raises:
+            Stopped: if it was asked to stop.
+        """
+        fraction, asked, due = self._agreed()
+        if asked or due:
             self._save(trainee)
-            raise Stopped(f"stopped in epoch {self._epoch}; continue with --resume", asked)
+        if asked:
+            told = f"stopped in epoch {self._epoch}; continue with --resume"
+            raise Stopped(told if self.main else "", asked)
         return fraction
 
     def _end_epoch(self, trainee: Trainee) -> None:
         tally, self._tally = self._tally, Tally()
         means = tally.means(self.accelerator)
         if not means:
-            raise InputError(f"the loss is not finite in epoch {self._epoch}; begin a new run with a lower --lr")
+            told = f"the loss is not finite in epoch {self._epoch}; begin a new run with a lower --lr"
+            self.processes.settle(InputError(told))
         rate = tally.images / max(tally.seconds, 1e-9)
         result, line = trainee.conclude(Ended(self._epoch, means, tally.left_out, tally.lr, tally.seconds, rate))
         self._epoch, self._batch = self._epoch + 1, 0
-        if self.main:
-            self.folder.record(result)
+        with self.processes.failing_together():
+            if self.main:
+                self.folder.record(result)
         self._save(trainee)
         self.progress.note(line)
 
-    def _agreed(self) -> tuple[float, int]:
-        """Return how much of the training is done, and the signal that asks to stop, the same on all processes."""
-        fraction, asked = self._pace.fraction, self._requests.number
-        if self.accelerator.num_processes == 1:
-            return fraction, asked
-        device = self.accelerator.device
-        exact = torch.float32 if device.type == "mps" else torch.float64
-        mine = torch.tensor([fraction, float(asked)], dtype=exact, device=device)
-        everyone: Tensor = self.accelerator.gather(mine).view(-1, 2)
-        return float(everyone[:, 0].amax()), int(everyone[:, 1].amax())
+    def _agreed(self) -> _Agreed:
+        """Return where all processes are."""
+        due = time.perf_counter() - self._saved > seconds_of(self.config.save_every)
+        fraction, asked, due_anywhere = self.processes.most(self._pace.fraction, self._requests.number, due)
+        return _Agreed(fraction, int(asked), bool(due_anywhere))
 
     def _set_lr(self, trainee: Trainee, fraction: float) -> float:
         """Set the learning rate, and return it."""
@@ -236,8 +220,6 @@ class Course:
 
     def _save(self, trainee: Trainee) -> None:
         self._saved = time.perf_counter()
-        if not self.main:
-            return
         own = {
             "epoch": self._epoch,
             "batch": self._batch,
@@ -246,7 +228,9 @@ class Course:
             "random": _random_state(),
             "damaged": self.damage.met,
         }
-        self.folder.save({**own, **{name: part.state_dict() for name, part in trainee.parts.items()}})
+        with self.processes.failing_together():
+            if self.main:
+                self.folder.save({**own, **{name: part.state_dict() for name, part in trainee.parts.items()}})
 
     def _resume(self, trainee: Trainee) -> None:
         """Take up the state that was saved last, if any was."""
@@ -266,33 +250,13 @@ class Course:
             raise InputError(f"the state in {self.folder.path} does not fit this training: {first}") from error
 
 
-def leave() -> bool:
-    """End this process's part in a training of several, and return whether it is the one that writes."""
-    state = PartialState()
-    main = bool(state.is_main_process)
-    state.wait_for_everyone()
-    state.destroy_process_group()  # left to the end of the process, its threads may outlive what they need
-    return main
-
-
 def say(line: str) -> None:
     """Write a line to standard error."""
     print(line, file=sys.stderr)  # noqa: T201
 
 
-def _accelerator(config: RunConfig, accumulate: int) -> Accelerator:
-    precision = "bf16" if config.precision == "bfloat16" else "no"
-    try:
-        accelerator = Accelerator(
-            cpu=config.device == "cpu", mixed_precision=precision, gradient_accumulation_steps=accumulate
-        )
-    except ValueError as error:  # accelerate keeps device and precision for the life of a process
-        raise InputError(f"another training in this process chose otherwise: {error}") from error
-    if accelerator.distributed_type in _SHARDED:
-        raise InputError(
-            f"{accelerator.distributed_type.value} shares out the weights; launch with --multi_gpu instead"
-        )
-    return accelerator
+def _say_nothing(_: str) -> None:
+    pass
 
 
 def _random_state() -> dict[str, Any]:

@@ -22,10 +22,11 @@ from msloss_sirr.models.remover import Remover, Telling
 from msloss_sirr.synthesis.making import Synthesis, build_synthesis
 from msloss_sirr.training.average import RunningMean
 from msloss_sirr.training.config import TrainConfig
-from msloss_sirr.training.course import Course, Ended, Lasting
+from msloss_sirr.training.course import Course
 from msloss_sirr.training.pace import half_cosine
 from msloss_sirr.training.samples import Samples
 from msloss_sirr.training.tracking import Tracker
+from msloss_sirr.training.trainee import Ended, Lasting
 
 
 class Epoch(NamedTuple):
@@ -107,40 +108,41 @@ class _Training:
         names = ("remover", "average", "optimizer", "schedule", "best", "borne")
         self.course = Course(config, names, half_cosine, warmup=config.warmup, accumulate=config.accumulate)
         self.accelerator = self.course.accelerator
-        self.tracker = Tracker(self.course.folder.events if config.tensorboard and self.course.main else None)
         self.stored = config.model.depth != "none" and config.depth.source == "stored"
-        self.val = open_pairs(config.val, depth=self.stored)
-        _check_scorable(self.val)
-        self.draws = build_draws(
-            config.data,
-            length=self.course.epoch_images,
-            seed=config.seed,
-            depth=self.stored,
-            damage=self.course.damage,
-            device=self.accelerator.device,
-        )
-        self.synthesis = build_synthesis(config.data.synthesis) if synthesis is None else synthesis
-        self.remover = Remover(config.model) if remover is None else remover
-        self.remover.to(self.accelerator.device).to(memory_format=torch.channels_last)
-        self.average = RunningMean(self.remover, config.average)
-        self.schedule = OnPlateau(config.first_steps, config.patience, mode="max") if schedule is None else schedule
-        try:
-            loss = MultiStepLoss(
-                Telling(self.remover) if config.loss.reflection_target == "residual" else self.remover,
-                build_criterion(config.loss) if criterion is None else criterion,
-                config.steps,
-                self.schedule,
-                weights=term_weights(config.loss, networks=config.model.networks),
-                feedback="transmission",
-                checkpoint=config.checkpointing,
+        with self.course.processes.failing_together():
+            self.tracker = Tracker(self.course.folder.events if config.tensorboard and self.course.main else None)
+            self.val = open_pairs(config.val, depth=self.stored)
+            _check_scorable(self.val)
+            self.draws = build_draws(
+                config.data,
+                length=self.course.epoch_images,
+                seed=config.seed,
+                depth=self.stored,
+                damage=self.course.damage,
+                device=self.accelerator.device,
             )
-        except ValueError as error:
-            raise InputError(str(error)) from error
+            self.synthesis = build_synthesis(config.data.synthesis) if synthesis is None else synthesis
+            self.remover = Remover(config.model) if remover is None else remover
+            self.remover.to(self.accelerator.device).to(memory_format=torch.channels_last)
+            self.average = RunningMean(self.remover, config.average)
+            self.schedule = OnPlateau(config.first_steps, config.patience, mode="max") if schedule is None else schedule
+            try:
+                loss = MultiStepLoss(
+                    Telling(self.remover) if config.loss.reflection_target == "residual" else self.remover,
+                    build_criterion(config.loss) if criterion is None else criterion,
+                    config.steps,
+                    self.schedule,
+                    weights=term_weights(config.loss, networks=config.model.networks),
+                    feedback="transmission",
+                    checkpoint=config.checkpointing,
+                )
+            except ValueError as error:
+                raise InputError(str(error)) from error
+            self.depth = build_source(config.model.depth, config.depth) if depth is None else depth
+            if isinstance(self.depth, torch.nn.Module):
+                self.depth.to(self.accelerator.device).eval().requires_grad_(False)
         adam = torch.optim.Adam(self.remover.parameters(), lr=config.lr)
         self.loss, self.optimizer = self.accelerator.prepare(loss, adam)
-        self.depth = build_source(config.model.depth, config.depth) if depth is None else depth
-        if isinstance(self.depth, torch.nn.Module):
-            self.depth.to(self.accelerator.device).eval().requires_grad_(False)
         self.best = _Best()
         self.borne = _Borne()
         self._last: StepLosses | None = None
@@ -164,9 +166,10 @@ class _Training:
 
     def run(self) -> Evaluation:
         """Train to the end, and return the best scores."""
-        if self.schedule.steps < self.config.steps:
-            self.course.progress.note(str(self._rehearse()))
-        files = training_files(self.config.data, self.config.val, depth=self.stored)
+        with self.course.processes.failing_together():
+            if self.schedule.steps < self.config.steps:
+                self.course.progress.note(str(self._rehearse()))
+            files = training_files(self.config.data, self.config.val, depth=self.stored)
         self.course.run(self, self.draws, files)
         assert self.best.scores is not None  # noqa: S101  # there is at least one epoch, and the first is the best so far
         return self.best.scores
@@ -230,8 +233,9 @@ class _Training:
         better = self.best.scores is None or scores.after.psnr > self.best.scores.after.psnr
         if better:
             self.best.scores = scores
-        if self.course.main:
-            self._keep(result, better=better)
+        with self.course.processes.failing_together():
+            if self.course.main:
+                self._keep(result, better=better)
             if samples is not None:
                 samples.write(self.course.folder.samples / f"{ended.epoch:04}.jpg")
         return result, f"{result}{', best' if better else ''}"
@@ -255,23 +259,22 @@ class _Training:
         self.optimizer.zero_grad()
         self.borne.in_a_row += 1
         if self.borne.in_a_row > self.config.bear:
-            raise InputError(
-                f"the norm of the gradients was {float(gradient)} {self.borne.in_a_row} times in a row; "
-                "begin a new run with a lower --lr, or with --clip"
-            )
+            told = f"the norm of the gradients was {float(gradient)} {self.borne.in_a_row} times in a row"
+            self.course.processes.settle(InputError(f"{told}; begin a new run with a lower --lr, or with --clip"))
 
     def _validate(self, samples: Samples | None) -> Evaluation:
         """Score the remover on the validation pairs, each process its share of them."""
         accelerator = self.accelerator
         share = range(accelerator.process_index, len(self.val), accelerator.num_processes)
-        scores = evaluate(
-            self.average.network,
-            self.val,
-            indices=share,
-            device=accelerator.device,
-            source=self.depth,
-            seen=None if samples is None else samples.see,
-        )
+        with self.course.processes.failing_together():
+            scores = evaluate(
+                self.average.network,
+                self.val,
+                indices=share,
+                device=accelerator.device,
+                source=self.depth,
+                seen=None if samples is None else samples.see,
+            )
         sums = torch.tensor([s.counted for s in scores], dtype=torch.float64).reshape(-1, 4).sum(dim=0)
         if accelerator.num_processes > 1:  # else there is nothing to reduce, and not every device has float64
             sums = accelerator.reduce(sums.to(accelerator.device), reduction="sum")

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,10 +19,13 @@ from torch.nn.functional import dropout
 
 from msloss_sirr import InputError, Layers, Remover, RemoverConfig, TrainConfig, load_remover, train
 from msloss_sirr.data.draws import Draws
+from msloss_sirr.data.sources import build_draws
+from msloss_sirr.holding import held
 from msloss_sirr.training.stopping import Requests, Stopped
 
 from .conftest import drawing, interrupt_at, save, smooth
 
+ADVICE = "wait until it ends, or give another --out"
 UNTIMED = ("seconds", "images_per_second")
 
 
@@ -303,8 +307,8 @@ def words(config: TrainConfig) -> list[str]:
     return ["-m", "msloss_sirr", "train", *told, "--model.channels", "6", "8"]
 
 
-def started(config: TrainConfig, *more: str, launcher: Sequence[str] = ()) -> subprocess.Popen[str]:
-    alone = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+def started(config: TrainConfig, *more: str, launcher: Sequence[str] = (), **environment: str) -> subprocess.Popen[str]:
+    alone = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", **environment}
     command = [sys.executable, *launcher, *words(config), *more]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=alone, start_new_session=True
@@ -350,6 +354,36 @@ def test_a_signal_ends_it_in_one_line(config: TrainConfig, number: signal.Signal
     assert process.returncode == status
     assert errors.startswith("msloss-sirr: stopped in epoch ")
     assert errors.count("\n") == 1
+
+
+def started_together(config: TrainConfig, *more: str) -> list[subprocess.Popen[str]]:
+    """Start two processes of one training, with nobody to end the one if the other does."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        where = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": "2"}
+    return [started(config, *more, RANK=str(rank), LOCAL_RANK=str(rank), **where) for rank in range(2)]
+
+
+def test_what_one_process_cannot_go_on_with_ends_both(config: TrainConfig, photos: Path) -> None:
+    cut = photos / "photo 1.png"
+    cut.write_bytes(cut.read_bytes()[:-200])
+    drawn = drawing(config, pairs=(), damaged=1).data
+    for seed in range(100):  # until the second process is the first to meet it
+        found = build_draws(drawn, length=24, seed=seed)
+        if next(number for number in range(24) if found[number].damaged) % 2:
+            break
+    out = config.out / "of both"
+    with held(out):
+        first, second = started_together(dataclasses.replace(config, out=out))
+        (_, refused), (_, silent) = first.communicate(timeout=100), second.communicate(timeout=100)
+    assert (refused, silent) == (f"msloss-sirr: another run is writing to {out}; {ADVICE}\n", "")
+    assert (first.returncode, second.returncode) == (2, 2)
+    first, second = started_together(config, "--real-share", "0", "--batch", "1", "--seed", str(seed))
+    (_, silent), (_, refused) = first.communicate(timeout=100), second.communicate(timeout=100)
+    assert silent == ""
+    assert refused.startswith(f"msloss-sirr: cannot read {cut}: ")
+    assert refused.count("\n") == 1
+    assert (first.returncode, second.returncode) == (2, 2)
 
 
 def test_two_processes_train_as_one_does(config: TrainConfig, tmp_path: Path) -> None:
