@@ -22,7 +22,7 @@ from msloss_sirr.training.duration import seconds_of
 from msloss_sirr.training.pace import Pace
 from msloss_sirr.training.processes import Processes, connect
 from msloss_sirr.training.progress import TrainingProgress
-from msloss_sirr.training.provenance import fingerprint, surroundings
+from msloss_sirr.training.provenance import Content, Source, fingerprint, read_contents, surroundings
 from msloss_sirr.training.run import RunFolder
 from msloss_sirr.training.stopping import Requests, Stopped
 from msloss_sirr.training.tally import Tally
@@ -118,10 +118,10 @@ class Course:
         loader = self.accelerator.prepare(load(draws, self.config.batch, self.config.workers, rest))
         updates = len(loader) // self._accumulate
         total = self.config.epochs * updates if self.config.iterations is None else self.config.iterations
+        contents = self._fingerprints(sources)
         with self.processes.failing_together():
             if self.main:
-                about = surroundings(self.accelerator.device, self.processes.count)
-                self.folder.begin(self.config, about, {name: fingerprint(files) for name, files in sources.items()})
+                self.folder.begin(self.config, surroundings(self.accelerator.device, self.processes.count), contents)
         self._pace = Pace(total, self.config.seconds)
         if self.config.resume:
             with self.processes.failing_together():
@@ -133,6 +133,15 @@ class Course:
                 loader.set_epoch(self._epoch)
                 rest.first = self._tally.images
                 self._run_epoch(trainee, loader)
+
+    def _fingerprints(self, sources: Mapping[str, Iterable[Path]]) -> dict[str, Source]:
+        """Return what the files hold; each process reads its share, so that none waits long for another."""
+        named = [(name, path) for name, files in sources.items() for path in files]
+        contents = self.processes.share_out(read_contents, [path for _, path in named])
+        found: dict[str, list[Content]] = {name: [] for name in sources}
+        for (name, _), content in zip(named, contents, strict=True):
+            found[name].append(content)
+        return {name: fingerprint(of_one) for name, of_one in found.items()}
 
     def _run_epoch(self, trainee: Trainee, loader: Iterable[DrawBatch]) -> None:
         before, start = self._tally.seconds, time.perf_counter()

@@ -1,6 +1,6 @@
 """The processes of one training: they agree on what is next, and end together if one of them fails."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from msloss_sirr.errors import ElsewhereError, InputError
 from msloss_sirr.training.config import RunConfig
 
 _T = TypeVar("_T")
+_R = TypeVar("_R")
 _SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
 
 
@@ -32,6 +33,24 @@ class Processes:
     def gather(self, value: _T) -> list[_T]:
         """Return what each of them has, by number."""
         return [value] if self.count == 1 else list(gather_object([value]))
+
+    def share_out(self, work: Callable[[Sequence[_T]], list[_R]], items: Sequence[_T]) -> list[_R]:
+        """Return what comes of items, the same in all of them, of which each does its share.
+
+        Args:
+            work: returns what comes of some of the items, one by one.
+            items: to be done.
+
+        Raises:
+            InputError: if they do not have equally many.
+        """
+        lengths = self.gather(len(items))
+        if len(set(lengths)) > 1:
+            self.settle(InputError(f"the processes find {lengths} files; give all of them the same data"))
+        with self.failing_together():
+            share = work(items[self.number :: self.count])
+        done = self.gather(share)
+        return [done[number % self.count][number // self.count] for number in range(len(items))]
 
     def most(self, *values: float) -> list[float]:
         """Return of each of several values the greatest that one of them has."""

@@ -3,9 +3,10 @@
 import dataclasses
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -21,7 +22,8 @@ from msloss_sirr.training.average import RunningMean
 from msloss_sirr.training.duration import seconds_of
 from msloss_sirr.training.pace import Pace, half_cosine, half_line
 from msloss_sirr.training.presets import defaults
-from msloss_sirr.training.provenance import fingerprint
+from msloss_sirr.training.processes import Processes
+from msloss_sirr.training.provenance import Source, fingerprint, read_contents
 
 from .conftest import drawing
 
@@ -247,13 +249,34 @@ def test_tensorboard_has_the_numbers(config: TrainConfig) -> None:
 
 
 def test_fingerprints_are_of_contents_in_their_order(tmp_path: Path) -> None:
+    def of(*paths: Path) -> Source:
+        return fingerprint(read_contents(paths))
+
     one, two = tmp_path / "one", tmp_path / "two"
     one.write_bytes(b"1")
     two.write_bytes(b"22")
-    assert fingerprint([one, two])[:2] == (2, 3)
-    assert fingerprint([one, two]) != fingerprint([two, one])
-    assert fingerprint([one, two]) == fingerprint([one, two])
-    assert fingerprint([one, tmp_path / "none", tmp_path]).files == 3
+    assert of(one, two)[:2] == (2, 3)
+    assert of(one, two) != of(two, one)
+    assert of(one, two) == of(one, two)
+    assert of(one, tmp_path / "none", tmp_path).files == 3
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 9])
+def test_work_that_processes_share_out_comes_back_in_its_order(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    items = list(range(7))
+    shares: list[list[int]] = []
+
+    def work(some: Sequence[int]) -> list[int]:
+        shares.append(list(some))
+        return [10 * item for item in some]
+
+    gathered = [[work(items[number::count]) for number in range(count)], count * [None], count * [len(items)]]
+    monkeypatch.setattr(Processes, "gather", lambda *_: gathered.pop())
+    shares.clear()
+    assert Processes(Mock(process_index=count - 1, num_processes=count)).share_out(work, items) == [
+        10 * item for item in items
+    ]
+    assert shares == [items[count - 1 :: count]]
 
 
 YAML = """

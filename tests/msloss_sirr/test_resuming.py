@@ -394,6 +394,8 @@ def test_two_processes_train_as_one_does(config: TrainConfig, tmp_path: Path) ->
     (_, errors), (said, other_errors) = alone.communicate(), together.communicate()
     assert (alone.returncode, together.returncode) == (0, 0), errors + other_errors
     assert said.count("best on validation") == 1
+    (begun,), (begun_by_two,) = (json.loads((each.out / "provenance.json").read_text()) for each in (config, two))
+    assert begun["data"] == begun_by_two["data"]
     (lines, weights), (others, other_weights) = outcome(config), outcome(two)
     for line, other in zip(lines, others, strict=True):
         assert line["loss"] == pytest.approx(other["loss"], rel=1e-4)
