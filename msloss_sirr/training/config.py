@@ -48,7 +48,7 @@ class RunConfig:
     precision: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of the networks; losses and weights stay float32."""
     save_every: str = "10m"
-    """How often the state is saved within an epoch; it is at the end of each."""
+    """How often the state is saved within an epoch; it is at the end of each, before the validation and after."""
     tensorboard: bool = False
     """Write what TensorBoard shows to the run's folder."""
     resume: bool = False

@@ -167,7 +167,6 @@ class Course:
         if update:  # the end of an epoch that was resumed with other batches
             self._tally.add(update)
             self._pace.done += 1
-        self._go_on(trainee)
         self._end_epoch(trainee)
 
     def _next(self, batches: Iterator[DrawBatch]) -> DrawBatch | None:
@@ -183,14 +182,14 @@ class Course:
             self.processes.settle(failure)
         return draws
 
-    def _go_on(self, trainee: Trainee) -> float:
-        """Save the state if it is time to, and return how much of the training is done.
+    def _go_on(self, trainee: Trainee, *, ended: bool = False) -> float:
+        """Save the state if it is time to, or an epoch has ended, and return how much of the training is done.
 
         Raises:
             Stopped: if it was asked to stop.
         """
         fraction, asked, due = self._agreed()
-        if asked or due:
+        if asked or due or ended:
             self._save(trainee)
         if asked:
             told = f"stopped in epoch {self._epoch}; continue with --resume"
@@ -198,11 +197,12 @@ class Course:
         return fraction
 
     def _end_epoch(self, trainee: Trainee) -> None:
-        tally, self._tally = self._tally, Tally()
-        means = tally.means(self.accelerator)
+        means = self._tally.means(self.accelerator)
         if not means:
             told = f"the loss is not finite in epoch {self._epoch}; begin a new run with a lower --lr"
             self.processes.settle(InputError(told))
+        self._go_on(trainee, ended=True)  # what comes now may take long, and is done again if it is interrupted
+        tally, self._tally = self._tally, Tally()
         rate = tally.images / max(tally.seconds, 1e-9)
         result, line = trainee.conclude(Ended(self._epoch, means, tally.left_out, tally.lr, tally.seconds, rate))
         self._epoch, self._batch = self._epoch + 1, 0

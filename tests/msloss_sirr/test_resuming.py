@@ -21,6 +21,7 @@ from msloss_sirr import InputError, Layers, Remover, RemoverConfig, TrainConfig,
 from msloss_sirr.data.draws import Draws
 from msloss_sirr.data.sources import build_draws
 from msloss_sirr.holding import held
+from msloss_sirr.training.samples import Samples
 from msloss_sirr.training.stopping import Requests, Stopped
 
 from .conftest import drawing, interrupt_at, save, smooth
@@ -174,6 +175,32 @@ def test_an_epoch_that_was_validated_but_not_saved_is_run_again(
         with pytest.raises(KeyboardInterrupt):
             run(again)
     run(again, resume=True)
+    assert_same(full, again)
+
+
+@pytest.mark.parametrize("epoch", [0, 2])
+def test_killed_as_it_validates_it_does_only_that_again(
+    full: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch: int
+) -> None:
+    run(full)
+    again = dataclasses.replace(full, out=tmp_path / "again")
+    looked = Samples.see
+
+    def killed(self: Samples, index: int, layers: Layers) -> None:
+        looked(self, index, layers)
+        if index == 2 and len(list(again.out.glob("samples/*"))) == epoch:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Samples, "see", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(again)
+    drawn: list[int] = []
+    draw = Draws.__getitem__
+    monkeypatch.setattr(Draws, "__getitem__", lambda self, index: [drawn.append(self.epoch), draw(self, index)][1])
+    monkeypatch.setattr(TrainConfig, "first_steps", full.steps)  # so that nothing is rehearsed
+    run(again, resume=True)
+    assert set(drawn) == set(range(epoch + 1, full.epochs))
     assert_same(full, again)
 
 
