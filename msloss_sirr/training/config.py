@@ -39,6 +39,8 @@ class RunConfig:
     """Images in a batch, on each process."""
     lr: Annotated[float, arg(name="lr")] = 3e-4
     """Learning rate of Adam at the beginning."""
+    bear: int = 10
+    """Updates in a row that are left out because their gradient is not finite; one more ends the training."""
     workers: int = 0
     """Processes that load images; 0 loads them in the training process."""
     seed: int = 0
@@ -65,6 +67,7 @@ class RunConfig:
         """Refuse what no training can be made of."""
         check_fields(self)
         self._at_least_one("epochs", "iterations", "epoch_images", "batch")
+        self._not_negative("bear")
         if self.iterations is not None and self.budget is not None:
             raise InputError(f"iterations={self.iterations} and budget={self.budget}: give one of them")
         for name in ("budget", "save_every"):
@@ -83,6 +86,11 @@ class RunConfig:
         for name in names:
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; give 1 or more")
+
+    def _not_negative(self, *names: str) -> None:
+        for name in names:
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} is {getattr(self, name)}; it may not be negative")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +121,6 @@ class TrainConfig(RunConfig):
     """Batches whose gradients make one update."""
     clip: float | None = None
     """Norm that gradients are scaled down to where theirs is greater."""
-    bear: int = 10
-    """Updates in a row that are left out because their gradient is not finite; one more ends the training."""
     average: float = 0.0
     """Decay of the running mean of the weights that is validated and kept in checkpoints, 0.999 say; 0 keeps the
     weights themselves."""
@@ -138,9 +144,7 @@ class TrainConfig(RunConfig):
             raise InputError(
                 f"start_steps is {self.start_steps} but steps is {self.steps}; start with as many or fewer"
             )
-        for name in ("patience", "warmup", "bear", "samples"):
-            if getattr(self, name) < 0:
-                raise InputError(f"{name} is {getattr(self, name)}; it may not be negative")
+        self._not_negative("patience", "warmup", "samples")
         if self.clip is not None and not 0 < self.clip < inf:
             raise InputError(f"clip is {self.clip}; give a number greater than 0")
         if not 0 <= self.average < 1:

@@ -21,6 +21,7 @@ from msloss_sirr.models.checkpoint import save_remover
 from msloss_sirr.models.remover import Remover, Telling
 from msloss_sirr.synthesis.making import Synthesis, build_synthesis
 from msloss_sirr.training.average import RunningMean
+from msloss_sirr.training.bearing import Bearing
 from msloss_sirr.training.config import TrainConfig
 from msloss_sirr.training.course import Course
 from msloss_sirr.training.pace import half_cosine
@@ -144,7 +145,8 @@ class _Training:
         adam = torch.optim.Adam(self.remover.parameters(), lr=config.lr)
         self.loss, self.optimizer = self.accelerator.prepare(loss, adam)
         self.best = _Best()
-        self.borne = _Borne()
+        advice = "begin a new run with a lower --lr, or with --clip"
+        self.borne = Bearing(config.bear, self.course.processes, advice)
         self._last: StepLosses | None = None
 
     @property
@@ -186,14 +188,13 @@ class _Training:
             if self.accelerator.sync_gradients:
                 limit = math.inf if self.config.clip is None else self.config.clip
                 gradient = self.accelerator.clip_grad_norm_(self.remover.parameters(), limit)
-                if not gradient.isfinite():
-                    self._leave_out(gradient)
+                if not self.borne.counts(gradient):
+                    self.optimizer.zero_grad()
                     return None
             self.optimizer.step()
             self.optimizer.zero_grad()
         if self.accelerator.sync_gradients:
             self.average.update()
-            self.borne.in_a_row = 0
         terms = {f"term {name}": values for name, values in losses.terms.items()}
         return {"loss": self._last.total, "steps": losses.per_step, "gradient": gradient, **terms}
 
@@ -254,14 +255,6 @@ class _Training:
         ambient = batch.ambient.contiguous(memory_format=torch.channels_last)
         return ambient, batch.target, *guidance(self.remover, self.depth, ambient, batch.depth)
 
-    def _leave_out(self, gradient: Tensor) -> None:
-        """Forget the gradients of a batch."""
-        self.optimizer.zero_grad()
-        self.borne.in_a_row += 1
-        if self.borne.in_a_row > self.config.bear:
-            told = f"the norm of the gradients was {float(gradient)} {self.borne.in_a_row} times in a row"
-            self.course.processes.settle(InputError(f"{told}; begin a new run with a lower --lr, or with --clip"))
-
     def _validate(self, samples: Samples | None) -> Evaluation:
         """Score the remover on the validation pairs, each process its share of them."""
         accelerator = self.accelerator
@@ -306,19 +299,6 @@ class _Best:
 
     def load_state_dict(self, state: list[float]) -> None:
         self.scores = Evaluation.of(state) if state else None
-
-
-class _Borne:
-    """How many updates in a row were left out so far."""
-
-    def __init__(self) -> None:
-        self.in_a_row = 0
-
-    def state_dict(self) -> int:
-        return self.in_a_row
-
-    def load_state_dict(self, state: int) -> None:
-        self.in_a_row = int(state)
 
 
 def _on(part: Any, device: torch.device) -> Any:
