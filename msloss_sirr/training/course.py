@@ -1,15 +1,13 @@
 """The course of any training: through its epochs, stopped after any update, and taken up again where it was."""
 
 import math
-import random
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import torch
 from accelerate.utils import set_seed
 from torch import Tensor
 
@@ -23,12 +21,13 @@ from msloss_sirr.training.pace import Pace
 from msloss_sirr.training.processes import Processes, connect
 from msloss_sirr.training.progress import TrainingProgress
 from msloss_sirr.training.provenance import Content, Source, fingerprint, read_contents, surroundings
+from msloss_sirr.training.randomness import random_state, set_random_state
 from msloss_sirr.training.run import RunFolder
 from msloss_sirr.training.stopping import Requests, Stopped
 from msloss_sirr.training.tally import Tally
 from msloss_sirr.training.trainee import Ended, Trainee
 
-_OWN = frozenset({"epoch", "batch", "pace", "tally", "random", "damaged"})
+_OWN = frozenset({"epoch", "batch", "pace", "each"})
 
 
 class _Agreed(NamedTuple):
@@ -229,14 +228,13 @@ class Course:
 
     def _save(self, trainee: Trainee) -> None:
         self._saved = time.perf_counter()
-        own = {
-            "epoch": self._epoch,
-            "batch": self._batch,
-            "pace": self._pace.state_dict(),
+        mine = {
             "tally": self._tally.state_dict(),
-            "random": _random_state(),
+            "random": random_state(self.accelerator.device),
             "damaged": self.damage.met,
         }
+        each = self.processes.gather(mine)
+        own = {"epoch": self._epoch, "batch": self._batch, "pace": self._pace.state_dict(), "each": each}
         with self.processes.failing_together():
             if self.main:
                 self.folder.save({**own, **{name: part.state_dict() for name, part in trainee.parts.items()}})
@@ -251,9 +249,11 @@ class Course:
                 part.load_state_dict(state[name])
             self._epoch, self._batch = int(state["epoch"]), int(state["batch"])
             self._pace.load_state_dict(state["pace"])
-            self._tally.load_state_dict(state["tally"], self.accelerator.device)
-            self.damage.recall(state["damaged"])
-            _set_random_state(state["random"])
+            each = state["each"]
+            mine = each[min(self.processes.number, len(each) - 1)]  # there may be more processes now
+            self._tally.load_state_dict(mine["tally"], self.accelerator.device)
+            self.damage.recall(mine["damaged"])
+            set_random_state(mine["random"], self.accelerator.device)
         except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise InputError(f"the state in {self.folder.path} does not fit this training: {first}") from error
@@ -266,15 +266,3 @@ def say(line: str) -> None:
 
 def _say_nothing(_: str) -> None:
     pass
-
-
-def _random_state() -> dict[str, Any]:
-    return {"python": random.getstate(), "torch": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
-
-
-def _set_random_state(state: Mapping[str, Any]) -> None:
-    version, numbers, gauss = state["python"]
-    random.setstate((version, tuple(numbers), gauss))
-    torch.set_rng_state(state["torch"])
-    if len(state["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(state["cuda"])

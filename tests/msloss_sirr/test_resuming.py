@@ -21,8 +21,10 @@ from msloss_sirr import InputError, Layers, Remover, RemoverConfig, TrainConfig,
 from msloss_sirr.data.draws import Draws
 from msloss_sirr.data.sources import build_draws
 from msloss_sirr.holding import held
+from msloss_sirr.training.course import Course
 from msloss_sirr.training.samples import Samples
 from msloss_sirr.training.stopping import Requests, Stopped
+from msloss_sirr.training.trainee import Trainee
 
 from .conftest import drawing, interrupt_at, save, smooth
 
@@ -151,6 +153,32 @@ def test_resumed_with_other_batches_an_epoch_goes_on_where_it_was(
     assert torch.load(config.out / "state.pt", weights_only=True)["pace"]["done"] == 3 + 2
 
 
+def test_each_process_takes_up_what_was_its_own(full: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        stop_at(patch, 5)
+        with pytest.raises(Stopped):
+            run(full)
+    state = torch.load(full.out / "state.pt", weights_only=True)
+    (first,) = state["each"]
+    second = {**first, "damaged": ["that"], "random": {**first["random"], "torch": torch.manual_seed(9).get_state()}}
+    torch.save({**state, "each": [first, second]}, full.out / "state.pt")
+    resume = Course._resume
+
+    def as_second(self: Course, trainee: Trainee) -> None:
+        self.processes.number = 1
+        resume(self, trainee)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Course, "_resume", as_second)
+        stop_at(patch, 1)
+        with pytest.raises(Stopped):
+            run(full, resume=True)
+    (again,) = torch.load(full.out / "state.pt", weights_only=True)["each"]
+    assert again["damaged"] == ["that"]
+    assert torch.equal(again["random"]["torch"], second["random"]["torch"])
+    assert not torch.equal(again["random"]["torch"], first["random"]["torch"])
+
+
 def test_workers_resume_in_the_middle_of_an_epoch(
     full: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,7 +264,7 @@ def test_a_damaged_state_gives_way_to_the_one_before(
 def test_a_state_of_something_else_is_one_line(full: TrainConfig) -> None:
     run(full)
     state = torch.load(full.out / "state.pt", weights_only=True)
-    for name, other in (("optimizer", {}), ("random", {}), ("remover", {"x": torch.ones(1)}), ("pace", 3)):
+    for name, other in (("optimizer", {}), ("each", [{}]), ("remover", {"x": torch.ones(1)}), ("pace", 3)):
         torch.save({**state, name: other}, full.out / "state.pt")
         with pytest.raises(InputError, match="does not fit this training"):
             run(full, resume=True)
@@ -423,6 +451,7 @@ def test_two_processes_train_as_one_does(config: TrainConfig, tmp_path: Path) ->
     assert said.count("best on validation") == 1
     (begun,), (begun_by_two,) = (json.loads((each.out / "provenance.json").read_text()) for each in (config, two))
     assert begun["data"] == begun_by_two["data"]
+    assert len(torch.load(two.out / "state.pt", weights_only=True)["each"]) == 2
     (lines, weights), (others, other_weights) = outcome(config), outcome(two)
     for line, other in zip(lines, others, strict=True):
         assert line["loss"] == pytest.approx(other["loss"], rel=1e-4)
