@@ -121,7 +121,7 @@ class Course:
         with self.processes.failing_together():
             if self.main:
                 self.folder.begin(self.config, surroundings(self.accelerator.device, self.processes.count), contents)
-        self._pace = Pace(total, self.config.seconds)
+        self._pace = Pace(total, self.config.seconds, updates if self.config.iterations is None else None)
         if self.config.resume:
             with self.processes.failing_together():
                 self._resume(trainee)

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -12,6 +13,8 @@ import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -60,6 +63,28 @@ def test_pace_goes_by_updates_or_by_a_clock_that_stands_still_in_a_break() -> No
     assert by_updates.left is None
     by_updates.done, now = 2, 1035.0
     assert (by_updates.fraction, by_updates.left) == (0.25, 30.0)
+
+
+@given(st.integers(1, 40), st.lists(st.tuples(st.integers(1, 40), st.integers(0, 100)), max_size=4))
+def test_pace_goes_on_where_it_was_with_epochs_of_other_updates(epoch: int, changes: list[tuple[int, int]]) -> None:
+    pace = Pace(3 * epoch, epoch=epoch)
+    pace.done = epoch
+    share, done = Fraction(1), epoch
+    for epoch, some in changes:
+        state, fraction = pace.state_dict(), pace.fraction
+        pace = Pace(3 * epoch, epoch=epoch)
+        pace.load_state_dict(state)
+        assert (pace.fraction, pace.done) == (fraction, done)
+        pace.done += some
+        done, share = done + some, share + Fraction(some, epoch)
+    assert pace.fraction == float(min(1, share / 3))
+
+
+def test_updates_that_make_a_training_are_counted_whatever_they_are_of() -> None:
+    by_epochs, by_updates = Pace(8, epoch=4), Pace(10)
+    by_epochs.done = 4
+    by_updates.load_state_dict(by_epochs.state_dict())
+    assert by_updates.fraction == 0.4
 
 
 def test_shapes_begin_at_all_and_end_at_nothing() -> None:

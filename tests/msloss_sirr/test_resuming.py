@@ -22,6 +22,7 @@ from msloss_sirr.data.draws import Draws
 from msloss_sirr.data.sources import build_draws
 from msloss_sirr.holding import held
 from msloss_sirr.training.course import Course
+from msloss_sirr.training.pace import half_cosine
 from msloss_sirr.training.samples import Samples
 from msloss_sirr.training.stopping import Requests, Stopped
 from msloss_sirr.training.trainee import Trainee
@@ -151,6 +152,18 @@ def test_resumed_with_other_batches_an_epoch_goes_on_where_it_was(
     run(dataclasses.replace(config, batch=4, accumulate=2, allow_changes=True), resume=True)
     assert seen == list(range(6, 16))
     assert torch.load(config.out / "state.pt", weights_only=True)["pace"]["done"] == 3 + 2
+
+
+def test_resumed_with_other_batches_the_rate_goes_on_where_it_was(config: TrainConfig) -> None:
+    config = dataclasses.replace(config, epochs=2, epoch_images=16)
+    with pytest.MonkeyPatch.context() as patch:
+        stop_at(patch, 10)  # the first looks for the epoch, eight for its batches, the next after it
+        with pytest.raises(Stopped):
+            run(dataclasses.replace(config, batch=2))
+    run(dataclasses.replace(config, batch=4, accumulate=2, allow_changes=True), resume=True)
+    lines = outcome(config)[0]
+    assert [line["epoch"] for line in lines] == [0, 1]
+    assert lines[1]["lr"] == pytest.approx(config.lr * half_cosine(0.75))
 
 
 def test_each_process_takes_up_what_was_its_own(full: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
