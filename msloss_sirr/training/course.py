@@ -76,6 +76,8 @@ class Course:
         self.damage = Damage(config.data.damaged, say)
         self.progress = TrainingProgress(enabled=self.main)
         self._shape, self._warmup, self._accumulate = shape, warmup, accumulate
+        self.contents: Mapping[str, Source] = {}
+        """What the files hold that the training is made from, by name, once it has begun."""
         self._epoch = self._batch = 0
         self._tally = Tally()
         self._requests = Requests()
@@ -117,10 +119,12 @@ class Course:
         loader = self.accelerator.prepare(load(draws, self.config.batch, self.config.workers, rest))
         updates = len(loader) // self._accumulate
         total = self.config.epochs * updates if self.config.iterations is None else self.config.iterations
-        contents = self._fingerprints(sources)
+        self.contents = self._fingerprints(sources)
         with self.processes.failing_together():
             if self.main:
-                self.folder.begin(self.config, surroundings(self.accelerator.device, self.processes.count), contents)
+                self.folder.begin(
+                    self.config, surroundings(self.accelerator.device, self.processes.count), self.contents
+                )
         self._pace = Pace(total, self.config.seconds, updates if self.config.iterations is None else None)
         if self.config.resume:
             with self.processes.failing_together():

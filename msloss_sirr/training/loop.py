@@ -12,7 +12,7 @@ from msloss import MultiStepLoss, OnPlateau, Rehearsal, Schedule, StepLosses
 from msloss_sirr.data.batches import Batch, compose
 from msloss_sirr.data.draws import DrawBatch, collate
 from msloss_sirr.data.folders import Pairs
-from msloss_sirr.data.sources import build_draws, open_pairs, training_files
+from msloss_sirr.data.sources import build_draws, open_pairs, training_files, validation
 from msloss_sirr.depth.source import DepthSource, build_source, guidance
 from msloss_sirr.errors import InputError
 from msloss_sirr.evaluation.scores import SMALLEST_SIDE, Evaluation, evaluate
@@ -23,7 +23,7 @@ from msloss_sirr.synthesis.making import Synthesis, build_synthesis
 from msloss_sirr.training.average import RunningMean
 from msloss_sirr.training.bearing import Bearing
 from msloss_sirr.training.config import TrainConfig
-from msloss_sirr.training.course import Course
+from msloss_sirr.training.course import Course, say
 from msloss_sirr.training.pace import half_cosine
 from msloss_sirr.training.samples import Samples
 from msloss_sirr.training.tracking import Tracker
@@ -209,6 +209,7 @@ class _Training:
 
     def conclude(self, ended: Ended) -> tuple[Epoch, str]:
         """Validate, keep checkpoints, and tell the schedule."""
+        self._forget_other_pairs()
         steps = self.schedule.steps
         samples = Samples(self.val, self.config.samples) if self.config.samples and self.course.main else None
         scores = self._validate(samples)
@@ -240,6 +241,17 @@ class _Training:
             if samples is not None:
                 samples.write(self.course.folder.samples / f"{ended.epoch:04}.jpg")
         return result, f"{result}{', best' if better else ''}"
+
+    def _forget_other_pairs(self) -> None:
+        """Forget the best scores if they are of other validation pairs than those of now."""
+        now = self.course.contents[validation(self.config.val)].sha256
+        if self.best.of not in (None, now):
+            self.best.scores = None
+            if isinstance(self.schedule, OnPlateau):
+                self.schedule.forget()
+            if self.course.main:
+                say("the validation pairs are others now: the best scores so far are forgotten")
+        self.best.of = now
 
     def _rehearse(self) -> Rehearsal:
         """Run one batch with all the steps that the schedule may come to, so that memory runs out now if it will."""
@@ -289,16 +301,20 @@ class _Training:
 
 
 class _Best:
-    """The best scores so far."""
+    """The best scores so far, and what they are of."""
 
     def __init__(self) -> None:
         self.scores: Evaluation | None = None
+        self.of: str | None = None
+        """SHA-256 of the validation pairs."""
 
-    def state_dict(self) -> list[float]:
-        return [] if self.scores is None else [*self.scores.before, *self.scores.after]
+    def state_dict(self) -> dict[str, Any]:
+        scores = None if self.scores is None else [*self.scores.before, *self.scores.after]
+        return {"scores": scores, "of": self.of}
 
-    def load_state_dict(self, state: list[float]) -> None:
-        self.scores = Evaluation.of(state) if state else None
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.scores = None if state["scores"] is None else Evaluation.of(state["scores"])
+        self.of = state["of"]
 
 
 def _on(part: Any, device: torch.device) -> Any:

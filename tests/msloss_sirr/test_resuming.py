@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -330,6 +331,46 @@ def test_a_resume_with_others_is_refused_unless_asked_for(
     assert len(history) == 3
     assert history[0]["packages"]["torch"] == torch.__version__.split("+")[0]
     assert {name.split()[0] for name in history[0]["data"]} == {"pairs", "photos", "val"}
+
+
+def test_other_validation_pairs_have_a_best_of_their_own(
+    config: TrainConfig, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = dataclasses.replace(config, epochs=3, lr=1e-12, patience=1)  # nothing moves: no epoch is better
+    easy = tmp_path / "easy"
+    for part in ("ambient", "transmission"):
+        save(easy / part / "a.png", smooth(40) + (0.01 if part == "ambient" else 0))
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt_at(patch, 2)
+        with pytest.raises(KeyboardInterrupt):
+            run(dataclasses.replace(config, val=easy))
+    shutil.move(easy, tmp_path / "moved")  # which are the same pairs
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt_at(patch, 2)
+        with pytest.raises(KeyboardInterrupt):
+            run(dataclasses.replace(config, val=tmp_path / "moved", allow_changes=True), resume=True)
+    assert "others now" not in capsys.readouterr().err
+    best = train(dataclasses.replace(config, resume=True, allow_changes=True), remover=Forgetful(config.model))
+    lines = outcome(config)[0]
+    assert best.after.psnr == lines[2]["psnr"] < lines[0]["psnr"]
+    assert [line["steps"] for line in lines] == [2, 2, 2]
+    said = capsys.readouterr().err
+    assert said.count("the validation pairs are others now: the best scores so far are forgotten") == 1
+    schedule = torch.load(config.out / "state.pt", weights_only=True)["schedule"]
+    assert schedule["best"] == best.after.psnr
+
+
+def test_a_mean_can_be_kept_from_some_point_on(config: TrainConfig) -> None:
+    for epochs, average in ((1, 0.0), (2, 0.9), (3, 0.0)):
+        changed = dataclasses.replace(config, epochs=epochs, average=average, allow_changes=True)
+        run(changed, resume=epochs > 1)
+        state = torch.load(config.out / "state.pt", weights_only=True)
+        kept = load_remover(config.out / "last.safetensors").state_dict()
+        source = state["average"]["network"] if average else state["remover"]
+        assert all(torch.equal(kept[key], source[key]) for key in kept)
+        assert any(not torch.equal(kept[key], state["remover"][key]) for key in kept) == bool(average)
+        if average:
+            assert state["average"]["updates"] == config.epoch_images // config.batch  # those of the epoch
 
 
 def test_a_resume_with_another_number_of_processes_is_refused(config: TrainConfig) -> None:
