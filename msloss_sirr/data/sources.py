@@ -67,6 +67,7 @@ def build_draws(
         pair_odds=_odds(config.pair_weights, sets) if config.pair_weights else None,
         seed=seed,
         photo_depths=Images([depths[photo] for photo in photos], cache, read_depth) if depth and photos else None,
+        cache=cache,
     )
 
 
