@@ -352,7 +352,6 @@ def test_a_file_may_leave_the_folders_to_the_command_line(tmp_path: Path) -> Non
         ("out: 3", "out", Path("3")),
         ("clip: null", "clip", None),
         ("iterations: 90", "iterations", 90),
-        ("allow_changes: true", "allow_changes", False),  # asked for on the command line, each time
     ],
 )
 def test_a_file_of_options_may_write_them_as_yaml_does(tmp_path: Path, text: str, name: str, value: Any) -> None:
