@@ -159,7 +159,7 @@ class Course:
             self._tally.images += len(draws.kind) * self.processes.count
             self._tally.seconds = before + time.perf_counter() - start
             self._batch += 1
-            self.progress.batch(self._epoch, self._pace, trainee.status)
+            self.progress.batch(self._epoch, self._pace, self._tally.rate, trainee.status)
             if len(update) < self._accumulate:
                 continue
             self._tally.add(update)
@@ -206,8 +206,7 @@ class Course:
             self.processes.settle(InputError(told))
         self._go_on(trainee, ended=True)  # what comes now may take long, and is done again if it is interrupted
         tally, self._tally = self._tally, Tally()
-        rate = tally.images / max(tally.seconds, 1e-9)
-        result, line = trainee.conclude(Ended(self._epoch, means, tally.left_out, tally.lr, tally.seconds, rate))
+        result, line = trainee.conclude(Ended(self._epoch, means, tally.left_out, tally.lr, tally.seconds, tally.rate))
         self._epoch, self._batch = self._epoch + 1, 0
         with self.processes.failing_together():
             if self.main:

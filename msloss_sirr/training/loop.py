@@ -25,7 +25,7 @@ from msloss_sirr.training.bearing import Bearing
 from msloss_sirr.training.config import TrainConfig
 from msloss_sirr.training.course import Course, say
 from msloss_sirr.training.pace import half_cosine
-from msloss_sirr.training.samples import Samples
+from msloss_sirr.training.samples import Samples, write_samples
 from msloss_sirr.training.tracking import Tracker
 from msloss_sirr.training.trainee import Ended, Lasting
 
@@ -147,6 +147,7 @@ class _Training:
         self.best = _Best()
         advice = "begin a new run with a lower --lr, or with --clip"
         self.borne = Bearing(config.bear, self.course.processes, advice)
+        self.scores: Evaluation | None = None
         self._last: StepLosses | None = None
 
     @property
@@ -199,20 +200,22 @@ class _Training:
         return {"loss": self._last.total, "steps": losses.per_step, "gradient": gradient, **terms}
 
     def status(self) -> str:
-        """Return the last batch's loss, and the best PSNR so far."""
+        """Return the last batch's loss, and the PSNR of the last validation and of the best."""
         if self._last is None:
             return ""
         per_step = " ".join(f"{loss:.4f}" for loss in self._last.per_step.tolist())
         terms = " ".join(f"{name} {values.mean():.4f}" for name, values in self._last.terms.items())
-        best = "" if self.best.scores is None else f", best PSNR {self.best.scores.after.psnr:.2f} dB"
-        return f"steps {per_step}; {terms}; lr {self.optimizer.param_groups[0]['lr']:.1e}{best}"
+        rate = self.optimizer.param_groups[0]["lr"]
+        known = {"PSNR": self.scores, "best": self.best.scores}
+        psnr = [f"{name} {scores.after.psnr:.2f} dB" for name, scores in known.items() if scores is not None]
+        return "; ".join([f"steps {per_step}", terms, f"lr {rate:.1e}", *psnr])
 
     def conclude(self, ended: Ended) -> tuple[Epoch, str]:
         """Validate, keep checkpoints, and tell the schedule."""
         self._forget_other_pairs()
         steps = self.schedule.steps
-        samples = Samples(self.val, self.config.samples) if self.config.samples and self.course.main else None
-        scores = self._validate(samples)
+        samples = Samples(self.val, self.config.samples)
+        self.scores = scores = self._validate(samples)
         self.schedule.step(scores.after.psnr)
         means = ended.means
         terms = {name.removeprefix("term "): values for name, values in means.items() if name.startswith("term ")}
@@ -235,11 +238,11 @@ class _Training:
         better = self.best.scores is None or scores.after.psnr > self.best.scores.after.psnr
         if better:
             self.best.scores = scores
+        rows = {index: row for seen in self.course.processes.gather(samples.rows) for index, row in seen.items()}
         with self.course.processes.failing_together():
             if self.course.main:
                 self._keep(result, better=better)
-            if samples is not None:
-                samples.write(self.course.folder.samples / f"{ended.epoch:04}.jpg")
+                write_samples(self.course.folder.samples / f"{ended.epoch:04}.jpg", rows)
         return result, f"{result}{', best' if better else ''}"
 
     def _forget_other_pairs(self) -> None:
@@ -267,7 +270,7 @@ class _Training:
         ambient = batch.ambient.contiguous(memory_format=torch.channels_last)
         return ambient, batch.target, *guidance(self.remover, self.depth, ambient, batch.depth)
 
-    def _validate(self, samples: Samples | None) -> Evaluation:
+    def _validate(self, samples: Samples) -> Evaluation:
         """Score the remover on the validation pairs, each process its share of them."""
         accelerator = self.accelerator
         share = range(accelerator.process_index, len(self.val), accelerator.num_processes)
@@ -278,7 +281,7 @@ class _Training:
                 indices=share,
                 device=accelerator.device,
                 source=self.depth,
-                seen=None if samples is None else samples.see,
+                seen=samples.see,
             )
         sums = torch.tensor([s.counted for s in scores], dtype=torch.float64).reshape(-1, 4).sum(dim=0)
         if accelerator.num_processes > 1:  # else there is nothing to reduce, and not every device has float64

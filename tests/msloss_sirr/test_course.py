@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -254,6 +255,24 @@ def test_samples_show_a_row_for_each_pair(config: TrainConfig) -> None:
     assert not (config.out / "none" / "samples").exists()
 
 
+def test_a_terminal_shows_what_a_training_is_at(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {"FORCE_COLOR": "1", "COLUMNS": "300", "TERM": "xterm"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("msloss_sirr.training.progress._EVERY", 0.0)
+    train(dataclasses.replace(config, epochs=2, average=0.0))
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().out)
+    number = r"\d+\.\d+"
+    first, last = (f"{line['psnr']:.2f} dB" for line in metrics(config))
+    assert re.search(
+        rf"epoch 1 .* 0:00:0\d left {number} images/s steps {number} {number}; transmission {number} "
+        rf"reflection {number} gradient {number}; lr \S+; PSNR {first}; best {first}",
+        shown,
+    )
+    assert last in shown
+
+
 @pytest.mark.parametrize("cache", ["none", "device"])
 def test_a_cache_changes_nothing(config: TrainConfig, tmp_path: Path, cache: Any) -> None:
     config = drawing(dataclasses.replace(config, epochs=1), clean_share=0.3)
@@ -371,6 +390,9 @@ def test_a_file_of_options_may_write_them_as_yaml_does(tmp_path: Path, text: str
         ("lr: fast", "lr is 'fast'; give a number"),
         ("model: 3", "model is 3; give it options of its own"),
         ("model: {depht: ranged}", "there is no option depht; perhaps depth"),
+        ("resume: true", "resume is for the command line alone; take it out of the file"),
+        ("allow-changes: false", "allow_changes is for the command line alone"),
+        ("config: other.yaml", "config is for the command line alone"),
         ("[1]", "holds no options"),
         ("a: [", "is no YAML"),
         ("epochs: 0", "epochs is 0; give 1 or more"),

@@ -28,7 +28,7 @@ from msloss_sirr.training.samples import Samples
 from msloss_sirr.training.stopping import Requests, Stopped
 from msloss_sirr.training.trainee import Trainee
 
-from .conftest import drawing, interrupt_at, save, smooth
+from .conftest import drawing, interrupt_at, pixels_of, save, smooth
 
 ADVICE = "wait until it ends, or give another --out"
 UNTIMED = ("seconds", "images_per_second")
@@ -505,6 +505,8 @@ def test_two_processes_train_as_one_does(config: TrainConfig, tmp_path: Path) ->
     assert said.count("best on validation") == 1
     (begun,), (begun_by_two,) = (json.loads((each.out / "provenance.json").read_text()) for each in (config, two))
     assert begun["data"] == begun_by_two["data"]
+    shown, shown_by_two = (pixels_of(each.out / "samples" / "0000.jpg").shape for each in (config, two))
+    assert shown == shown_by_two
     assert len(torch.load(two.out / "state.pt", weights_only=True)["each"]) == 2
     (lines, weights), (others, other_weights) = outcome(config), outcome(two)
     for line, other in zip(lines, others, strict=True):
