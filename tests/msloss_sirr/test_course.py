@@ -20,6 +20,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from msloss import AtEpochs
 from msloss_sirr import InputError, Layers, LayersCriterion, Remover, RemoverConfig, TrainConfig, load_remover, train
 from msloss_sirr.cli import main
 from msloss_sirr.training.average import RunningMean
@@ -271,6 +272,31 @@ def test_a_terminal_shows_what_a_training_is_at(
         shown,
     )
     assert last in shown
+
+
+def test_a_set_that_shrinks_meanwhile_is_named_and_borne_if_asked_for(
+    config: TrainConfig, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost = photos / "photo 3.png"
+
+    class Losing(AtEpochs):
+        """A schedule at whose first epoch's end a photo goes."""
+
+        def step(self, metric: float | None = None) -> None:
+            super().step(metric)
+            lost.rename(tmp_path / "elsewhere.png")
+            self.step = super().step  # type: ignore[method-assign]
+
+    config = drawing(dataclasses.replace(config, epochs=3), real_share=0.0, cache="none")
+    with pytest.raises(InputError, match=f"{lost} does not exist"):
+        train(config, schedule=Losing({}, start=1))
+    (tmp_path / "elsewhere.png").rename(lost)
+    train(
+        drawing(dataclasses.replace(config, out=tmp_path / "borne"), damaged=1),
+        schedule=Losing({}, start=1),
+    )
+    assert capsys.readouterr().err.count(f"left out: {lost} does not exist") == 1
+    assert [line["epoch"] for line in metrics(dataclasses.replace(config, out=tmp_path / "borne"))] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("cache", ["none", "device"])

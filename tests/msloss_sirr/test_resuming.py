@@ -431,19 +431,21 @@ def saved(config: TrainConfig) -> int:
 
 
 def test_killed_at_random_moments_it_resumes_to_the_same_bits(config: TrainConfig, tmp_path: Path) -> None:
-    whole = started(config)
+    updates = ["--batch", "2", "--accumulate", "2"]
+    whole = started(config, *updates)
     assert (whole.communicate(), whole.returncode)[1] == 0
     again = dataclasses.replace(config, out=tmp_path / "again")
+    updates += ["--workers", "2"]
     rng = random.Random(0)
     for _ in range(3):
-        process = started(again, *(["--resume"] if (again.out / "config.json").exists() else []))
+        process = started(again, *updates, *(["--resume"] if (again.out / "config.json").exists() else []))
         before = saved(again)
         while process.poll() is None and saved(again) == before:
             time.sleep(0.005)
         time.sleep(rng.uniform(0, 0.3))
-        process.send_signal(signal.SIGKILL)
+        os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-    process = started(again, "--resume")
+    process = started(again, *updates, "--resume")
     _, errors = process.communicate()
     assert process.returncode == 0, errors
     assert_same(config, again)
