@@ -8,22 +8,23 @@ Takes every option of ``msloss-sirr train`` (``--help`` lists them), and on seve
 
 import sys
 
-import tyro
 from accelerate.utils import set_seed
 
 from msloss import OnPlateau
 from msloss_sirr import train
 from msloss_sirr.cli.failing import one_line_errors
+from msloss_sirr.cli.parsing import parse
 from msloss_sirr.losses.criterion import build_criterion
 from msloss_sirr.synthesis.making import build_synthesis
 from msloss_sirr.training.beginning import begin_remover
-from msloss_sirr.training.course import leave
 from msloss_sirr.training.presets import TrainOptions, defaults
+from msloss_sirr.training.processes import leave
 
 
 def main() -> None:
     """Put the parts together and train."""
-    config = tyro.cli(TrainOptions, description=__doc__, default=defaults(sys.argv[1:]))
+    words = sys.argv[1:]
+    config = parse(TrainOptions, "sirr_train", words, description=__doc__, default=defaults(words))
     set_seed(config.seed)  # so that the weights begin as those of ``msloss-sirr train`` do
     best = train(
         config,

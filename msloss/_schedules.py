@@ -171,6 +171,10 @@ class OnPlateau:
                 self._best = self._worst
                 self._cooling = self.cooldown
 
+    def forget(self) -> None:
+        """Forget the best value, as where the metric is that of other data from now on; the steps stay."""
+        self._best = self._worst
+
     def state_dict(self) -> dict[str, Any]:
         """Return the steps reached, the best value and the counters."""
         return {

@@ -1,4 +1,4 @@
-"""The one error that users of the command line can cause, and are shown as a single line."""
+"""The errors that users of the command line can cause; they are shown a single line."""
 
 
 class InputError(Exception):
@@ -6,3 +6,7 @@ class InputError(Exception):
 
     Not a ``ValueError``: those, the parser of the command line would frame and explain in several lines.
     """
+
+
+class ElsewhereError(InputError):
+    """Another process of the same work cannot go on, and tells the user why; this one ends with it."""

@@ -6,8 +6,8 @@ from msloss_sirr.training.config import TrainConfig
 
 def run_train(config: TrainConfig) -> None:
     """Train, and say how good the best checkpoint is."""
-    from msloss_sirr.training.course import leave
     from msloss_sirr.training.loop import train
+    from msloss_sirr.training.processes import leave
 
     best = train(config)
     if not leave():

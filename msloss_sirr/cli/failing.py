@@ -3,11 +3,15 @@
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 
-from msloss_sirr.errors import InputError
+from msloss_sirr.errors import ElsewhereError, InputError
+
+_HEARD = 3.0
+"""Seconds in which another process will have said why it cannot go on."""
 
 
 @contextmanager
@@ -30,6 +34,9 @@ def one_line_errors(program: str) -> Iterator[None]:
     except BrokenPipeError:  # whoever read our output has stopped: nothing more to say to them
         _give_up()
         sys.exit(1)
+    except ElsewhereError:  # launchers end all processes once one has ended: the other is to be heard before
+        time.sleep(_HEARD)
+        sys.exit(2)
     except (InputError, OSError) as error:
         print(f"{program}: {_one_line(error)}", file=sys.stderr)  # noqa: T201
         _give_up()

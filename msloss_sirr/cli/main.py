@@ -10,6 +10,7 @@ from msloss_sirr.cli import data, refgan
 from msloss_sirr.cli.commands import run_remove, run_train
 from msloss_sirr.cli.evaluate import run_eval
 from msloss_sirr.cli.failing import one_line_errors
+from msloss_sirr.cli.parsing import parse
 from msloss_sirr.evaluation.config import EvalConfig
 from msloss_sirr.photo.config import RemoveConfig
 from msloss_sirr.training.presets import TrainOptions, defaults
@@ -35,5 +36,5 @@ def main(words: Sequence[str] | None = None) -> None:
         remove: Any = Annotated[RemoveConfig, tyro.conf.subcommand("remove")]
         evaluate: Any = Annotated[EvalConfig, tyro.conf.subcommand("eval")]
         commands = train | remove | evaluate | data.COMMANDS | refgan.COMMANDS
-        command: Any = tyro.cli(commands, prog="msloss-sirr", args=words)
+        command = parse(commands, "msloss-sirr", words)
         _RUN[type(command)](command)

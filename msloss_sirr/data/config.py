@@ -30,8 +30,8 @@ class DataConfig:
     damaged: int = 0
     """Damaged files, on each process, that are named and left out; with one more the training ends."""
     cache: Literal["none", "memory", "device"] = "memory"
-    """Where decoded images are kept: nowhere, in the memory of each loading process, or on the device, which then crops
-    them, too."""
+    """Where decoded images, and the reflections taken out of pairs, are kept: nowhere, in the memory of each loading
+    process, or on the device, which then crops them, too."""
     cache_gib: float = 4.0
     """GiB that they may fill, on each process; those for which there is no room are decoded anew each time."""
     synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)

@@ -12,7 +12,7 @@ import torchvision.transforms.v2.functional as transforms
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from msloss_sirr.data.folders import ImageSequence, Pairs
+from msloss_sirr.data.folders import Cache, ImageSequence, Pairs
 from msloss_sirr.data.reflections import Reflections
 from msloss_sirr.errors import InputError
 
@@ -78,6 +78,7 @@ class Draws(Dataset[Draw]):
         pair_odds: how often each pair is drawn, relative to the others.
         seed: any integer.
         photo_depths: depth images of the photos, in their order.
+        cache: where reflections that are taken out of pairs are kept; ``None`` is one of their own.
 
     Raises:
         ValueError: if there is nothing to draw from.
@@ -96,6 +97,7 @@ class Draws(Dataset[Draw]):
         pair_odds: Sequence[float] | None = None,
         seed: int = 0,
         photo_depths: ImageSequence | None = None,
+        cache: Cache | None = None,
     ) -> None:
         if not pairs and not photos:
             raise ValueError("no pairs and no photos: nothing to draw from")
@@ -112,7 +114,7 @@ class Draws(Dataset[Draw]):
         self._epoch.share_memory_()  # type: ignore[no-untyped-call]  # loader processes live longer than an epoch
         self._pairs = pairs
         self._odds = None if pair_odds is None else list(accumulate(pair_odds))
-        self._reflections = Reflections(pairs) if pairs and transplant_share else None
+        self._reflections = Reflections(pairs, cache) if pairs and transplant_share else None
         self._transplants = 1.0 if not photos and transplant_share else transplant_share
         self._clean = clean_share
         self._real = real_share if pairs and (photos or transplant_share) else 1.0 if pairs else 0.0

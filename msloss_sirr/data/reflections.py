@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from msloss_sirr.data.folders import Pairs
+from msloss_sirr.data.folders import Cache, Pairs
 from msloss_sirr.images.reading import to_bytes, to_float
 from msloss_sirr.images.registration import DOUBTFUL, register
 from msloss_sirr.synthesis.transplant import reflection_of
@@ -16,13 +16,13 @@ class Reflections:
 
     Args:
         pairs: ambient and transmission images.
-        cache_bytes: reflections are kept until they fill this many bytes; those that follow are computed anew each
-            time.
+        cache: where reflections are kept while there is room; those that follow are computed anew each time. ``None``
+            is one of their own, of 2 GiB.
     """
 
-    def __init__(self, pairs: Pairs, cache_bytes: int = 2**30) -> None:
+    def __init__(self, pairs: Pairs, cache: Cache | None = None) -> None:
         self._pairs = pairs
-        self._room = cache_bytes
+        self._cache = Cache() if cache is None else cache
         self._kept: dict[int, Tensor | None] = {}
 
     def __len__(self) -> int:
@@ -37,8 +37,6 @@ class Reflections:
         small = min(ambient.shape[2:]) < _SMALLEST
         doubtful = small or bool(register(ambient, transmission).likeness < DOUBTFUL)
         found = None if doubtful else to_bytes(reflection_of(ambient, transmission)[0])
-        needed = 0 if found is None else found.nbytes
-        if needed <= self._room:
-            self._room -= needed
+        if self._cache.take(0 if found is None else found.nbytes):
             self._kept[index] = found
         return found

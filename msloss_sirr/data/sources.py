@@ -67,6 +67,7 @@ def build_draws(
         pair_odds=_odds(config.pair_weights, sets) if config.pair_weights else None,
         seed=seed,
         photo_depths=Images([depths[photo] for photo in photos], cache, read_depth) if depth and photos else None,
+        cache=cache,
     )
 
 
@@ -118,15 +119,22 @@ def training_files(config: DataConfig, val: str | Path | None = None, *, depth: 
         val: what is validated on.
         depth: whether the depth images beside them are among them.
     """
-    named = [("pairs", text) for text in config.pairs] + ([] if val is None else [("val", str(val))])
+    named = {f"pairs {text}": text for text in config.pairs}
+    if val is not None:
+        named[validation(val)] = str(val)
     files = {}
-    for what, text in named:
+    for name, text in named.items():
         pairs = list_pairs(text, depth=depth, stray=lambda _: None)
-        files[f"{what} {text}"] = [path for pair in pairs for path in pair if path is not None]
+        files[name] = [path for pair in pairs for path in pair if path is not None]
     for folder in config.photos:
         photos = find_images(folder)
         files[f"photos {folder}"] = photos + (list(_depths_of(photos).values()) if depth else [])
     return files
+
+
+def validation(val: str | Path) -> str:
+    """Return what `training_files` calls the pairs that a training is validated on."""
+    return f"val {val}"
 
 
 def _cache(config: DataConfig, device: torch.device | str) -> Cache:

@@ -15,6 +15,8 @@ from msloss_sirr.layers import Layers
 
 SMALLEST_SIDE = 11
 """The window of SSIM: images must be as large."""
+CEILING = 100.0
+"""PSNR in dB that an image counts with in a mean at most: an estimate that is the truth would make it infinite."""
 
 
 class Scores(NamedTuple):
@@ -34,6 +36,11 @@ class Evaluation(NamedTuple):
     def of(cls, numbers: Sequence[float]) -> "Evaluation":
         """Return the evaluation of four numbers: PSNR and SSIM before, PSNR and SSIM after."""
         return cls(Scores(*numbers[:2]), Scores(*numbers[2:]))
+
+    @property
+    def counted(self) -> tuple[float, float, float, float]:
+        """The four numbers as they count in a mean, PSNR up to `CEILING`."""
+        return min(self.before.psnr, CEILING), self.before.ssim, min(self.after.psnr, CEILING), self.after.ssim
 
 
 def score(image: Tensor, target: Tensor) -> Scores:
@@ -86,8 +93,8 @@ def evaluate(
 
 
 def mean(evaluations: Sequence[Evaluation]) -> Evaluation:
-    """Return the mean scores of one or more evaluations."""
-    columns = zip(*((*e.before, *e.after) for e in evaluations), strict=True)
+    """Return the mean scores of one or more evaluations; a PSNR counts with `CEILING` at most."""
+    columns = zip(*(e.counted for e in evaluations), strict=True)
     return Evaluation.of([sum(column) / len(evaluations) for column in columns])
 
 

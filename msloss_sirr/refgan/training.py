@@ -21,9 +21,11 @@ from msloss_sirr.refgan.generator import Generator
 from msloss_sirr.refgan.pairs import Example, examples
 from msloss_sirr.refgan.sheet import contact_sheet
 from msloss_sirr.synthesis.making import Synthesis, build_synthesis
-from msloss_sirr.training.course import Course, Ended, Lasting
+from msloss_sirr.training.bearing import Bearing
+from msloss_sirr.training.course import Course
 from msloss_sirr.training.pace import half_line
 from msloss_sirr.training.tracking import Tracker
+from msloss_sirr.training.trainee import Ended, Lasting
 
 _LOSSES = ("discriminator", "adversarial", "difference")
 _SHEET_EPOCH = -1
@@ -40,6 +42,8 @@ class RefganEpoch(NamedTuple):
     """Cross-entropy of the generated pictures taken for real."""
     difference: float
     """Absolute difference from the true pictures, on a scale of 0 to 1."""
+    left_out: int
+    """Batches that did not count, as a gradient was not finite."""
     lr: float
     seconds: float
     images_per_second: float
@@ -70,21 +74,22 @@ class _Training:
     def __init__(self, config: RefganTrainConfig, synthesis: Synthesis | None = None) -> None:
         self.config = config
         self.synthesis = build_synthesis(config.data.synthesis) if synthesis is None else synthesis
-        self.course = Course(config, ("generator", "discriminator", "paints", "judges"), half_line)
+        self.course = Course(config, ("generator", "discriminator", "paints", "judges", "borne"), half_line)
         self.accelerator, self.folder = self.course.accelerator, self.course.folder
-        self.tracker = Tracker(self.folder.events if config.tensorboard and self.course.main else None)
-        self.draws = build_draws(
-            config.data,
-            length=self.course.epoch_images,
-            seed=config.seed,
-            damage=self.course.damage,
-            device=self.accelerator.device,
-        )
-        self.draws.set_epoch(_SHEET_EPOCH)
-        shown = collate([self.draws[i] for i in range(config.samples)])
-        for what in shown.damaged:
-            self.course.damage.meet(what)
-        self.shown = self._examples(shown)
+        with self.course.processes.failing_together():
+            self.tracker = Tracker(self.folder.events if config.tensorboard and self.course.main else None)
+            self.draws = build_draws(
+                config.data,
+                length=self.course.epoch_images,
+                seed=config.seed,
+                damage=self.course.damage,
+                device=self.accelerator.device,
+            )
+            self.draws.set_epoch(_SHEET_EPOCH)
+            shown = collate([self.draws[i] for i in range(config.samples)])
+            for what in shown.damaged:
+                self.course.damage.meet(what)
+            self.shown = self._examples(shown)
         set_seed(config.seed)
         self.generator = Generator(config.network)
         self.discriminator = PatchDiscriminator(config.network.width)
@@ -92,22 +97,27 @@ class _Training:
         self.paints, self.judges, *self.optimizers = self.accelerator.prepare(
             self.generator, self.discriminator, *optimizers
         )
+        self.borne = Bearing(config.bear, self.course.processes)
         self._last = torch.zeros(3)
 
     @property
     def parts(self) -> Mapping[str, Lasting]:
         """What the state is made of."""
         paints, judges = self.optimizers
-        return {"generator": self.generator, "discriminator": self.discriminator, "paints": paints, "judges": judges}
+        networks = {"generator": self.generator, "discriminator": self.discriminator}
+        return {**networks, "paints": paints, "judges": judges, "borne": self.borne}
 
     def run(self) -> Path:
         """Train to the end, and return the checkpoint of the generator."""
         self.course.run(self, self.draws, training_files(self.config.data))
         return self.folder.last
 
-    def learn(self, draws: DrawBatch) -> Mapping[str, Tensor]:
-        """Move both networks once."""
-        self._last = self._step(self._examples(draws))
+    def learn(self, draws: DrawBatch) -> Mapping[str, Tensor] | None:
+        """Move both networks once, unless a gradient is not finite."""
+        losses = self._step(self._examples(draws))
+        if losses is None:
+            return None
+        self._last = losses
         return dict(zip(_LOSSES, self._last, strict=True))
 
     def status(self) -> str:
@@ -124,36 +134,51 @@ class _Training:
             discriminator,
             adversarial,
             difference,
+            ended.left_out,
             ended.lr,
             ended.seconds,
             ended.images_per_second,
         )
-        if self.course.main:
-            self._keep(result)
+        with self.course.processes.failing_together():
+            if self.course.main:
+                self._keep(result)
         told = ", ".join(f"{name} {value:.4f}" for name, value in zip(_LOSSES, losses, strict=True))
         return result, f"epoch {result.epoch}: {told}, {result.images_per_second:.1f} images/s"
 
     def _examples(self, draws: DrawBatch) -> Example:
         return examples(draws, self.synthesis, self.config.network.style)
 
-    def _step(self, example: Example) -> Tensor:
-        """Move both networks once, and return the losses: discriminator, adversarial, difference."""
+    def _step(self, example: Example) -> Tensor | None:
+        """Move both networks once, and return the losses: discriminator, adversarial, difference.
+
+        A network whose gradient is not finite stays, and the generator does if the discriminator has; ``None`` then.
+        """
         transmission, style, ambient = example
         made = self.paints(transmission, style)
         real, fake = self.judges(transmission.repeat(2, 1, 1, 1), torch.cat([ambient, made.detach()])).chunk(2)
         discriminator = 0.5 * (_taken_for(real, real=True) + _taken_for(fake, real=False))
-        self._move(discriminator, 1)
+        norm = self._move(discriminator, 1)
+        if not norm.isfinite():
+            self.borne.counts(norm)
+            return None
         self.discriminator.requires_grad_(False)
         adversarial = _taken_for(self.discriminator(transmission, made), real=True)
         difference = F.l1_loss(made, ambient)
-        self._move(adversarial + self.config.l1 * 2 * difference, 0)  # twice: pictures are in [0, 1], not [-1, 1]
+        whole = adversarial + self.config.l1 * 2 * difference  # twice: pictures are in [0, 1], not [-1, 1]
+        norm = self._move(whole, 0)
         self.discriminator.requires_grad_(True)
-        return torch.stack([discriminator, adversarial, difference]).detach()
+        losses = torch.stack([discriminator, adversarial, difference]).detach()
+        return losses if self.borne.counts(norm) else None
 
-    def _move(self, loss: Tensor, which: int) -> None:
+    def _move(self, loss: Tensor, which: int) -> Tensor:
+        """Move the generator or the discriminator if its gradient is finite, and return the norm of that."""
         self.accelerator.backward(loss)
-        self.optimizers[which].step()
+        weights = (self.generator, self.discriminator)[which].parameters()
+        norm: Tensor = self.accelerator.clip_grad_norm_(weights, math.inf)
+        if norm.isfinite():
+            self.optimizers[which].step()
         self.optimizers[which].zero_grad()
+        return norm
 
     def _keep(self, result: RefganEpoch) -> None:
         self.folder.samples.mkdir(exist_ok=True)

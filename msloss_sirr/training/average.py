@@ -46,7 +46,7 @@ class RunningMean(Generic[_Network]):
         return {"updates": self._updates, "network": self.network.state_dict()} if self._decay else {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from where ``state`` was taken."""
+        """Continue from where ``state`` was taken; if no mean was kept there, begin one with the network as it is."""
         if self._decay:
-            self._updates = int(state["updates"])
-            self.network.load_state_dict(state["network"])
+            self._updates = int(state["updates"]) if state else 0
+            self.network.load_state_dict(state["network"] if state else self._of.state_dict())

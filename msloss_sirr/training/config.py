@@ -15,6 +15,8 @@ from msloss_sirr.losses.config import LossConfig
 from msloss_sirr.models.config import RemoverConfig
 from msloss_sirr.training.duration import seconds_of
 
+OF_A_START = frozenset({"config", "resume", "allow_changes"})
+"""Options that say how a training is begun now, and nothing of what it is: no file of options holds them."""
 _MOST_WORKERS = 256
 
 
@@ -39,6 +41,8 @@ class RunConfig:
     """Images in a batch, on each process."""
     lr: Annotated[float, arg(name="lr")] = 3e-4
     """Learning rate of Adam at the beginning."""
+    bear: int = 10
+    """Updates in a row that are left out because their gradient is not finite; one more ends the training."""
     workers: int = 0
     """Processes that load images; 0 loads them in the training process."""
     seed: int = 0
@@ -48,7 +52,7 @@ class RunConfig:
     precision: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of the networks; losses and weights stay float32."""
     save_every: str = "10m"
-    """How often the state is saved within an epoch; it is at the end of each."""
+    """How often the state is saved within an epoch; it is at the end of each, before the validation and after."""
     tensorboard: bool = False
     """Write what TensorBoard shows to the run's folder."""
     resume: bool = False
@@ -65,6 +69,7 @@ class RunConfig:
         """Refuse what no training can be made of."""
         check_fields(self)
         self._at_least_one("epochs", "iterations", "epoch_images", "batch")
+        self._not_negative("bear")
         if self.iterations is not None and self.budget is not None:
             raise InputError(f"iterations={self.iterations} and budget={self.budget}: give one of them")
         for name in ("budget", "save_every"):
@@ -83,6 +88,11 @@ class RunConfig:
         for name in names:
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; give 1 or more")
+
+    def _not_negative(self, *names: str) -> None:
+        for name in names:
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} is {getattr(self, name)}; it may not be negative")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,8 +132,6 @@ class TrainConfig(RunConfig):
     """Batches whose gradients make one update."""
     clip: float | None = None
     """Norm that gradients are scaled down to where theirs is greater."""
-    bear: int = 10
-    """Updates in a row that are left out because their gradient is not finite; one more ends the training."""
     average: float = 0.0
     """Decay of the running mean of the weights that is validated and kept in checkpoints, 0.999 say; 0 keeps the
     weights themselves."""
@@ -147,9 +155,7 @@ class TrainConfig(RunConfig):
             raise InputError(
                 f"start_steps is {self.start_steps} but steps is {self.steps}; start with as many or fewer"
             )
-        for name in ("patience", "warmup", "bear", "samples"):
-            if getattr(self, name) < 0:
-                raise InputError(f"{name} is {getattr(self, name)}; it may not be negative")
+        self._not_negative("patience", "warmup", "samples")
         if self.clip is not None and not 0 < self.clip < inf:
             raise InputError(f"clip is {self.clip}; give a number greater than 0")
         if not 0 <= self.encoder_lr < inf:

@@ -1,19 +1,15 @@
 """The course of any training: through its epochs, stopped after any update, and taken up again where it was."""
 
 import math
-import random
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
-import torch
-from accelerate import Accelerator, PartialState
-from accelerate.utils import DistributedType, set_seed
+from accelerate.utils import set_seed
 from torch import Tensor
-from torch.optim import Optimizer
 
 from msloss_sirr.data.damage import Damage
 from msloss_sirr.data.draws import DrawBatch, Draws, Rest, load
@@ -22,58 +18,27 @@ from msloss_sirr.holding import held
 from msloss_sirr.training.config import RunConfig
 from msloss_sirr.training.duration import seconds_of
 from msloss_sirr.training.pace import Pace
+from msloss_sirr.training.processes import Processes, connect
 from msloss_sirr.training.progress import TrainingProgress
-from msloss_sirr.training.provenance import fingerprint, surroundings
-from msloss_sirr.training.run import Numbered, RunFolder
+from msloss_sirr.training.provenance import Content, Source, fingerprint, read_contents, surroundings
+from msloss_sirr.training.randomness import random_state, set_random_state
+from msloss_sirr.training.run import RunFolder
 from msloss_sirr.training.stopping import Requests, Stopped
 from msloss_sirr.training.tally import Tally
+from msloss_sirr.training.trainee import Ended, Trainee
 
-_OWN = frozenset({"epoch", "batch", "pace", "tally", "random", "damaged"})
-_SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
-
-
-class Lasting(Protocol):
-    """Something whose state outlives the process."""
-
-    def state_dict(self) -> Any:
-        """Return the state."""
-
-    def load_state_dict(self, state: Any, /) -> Any:
-        """Take a state up again."""
+_OWN = frozenset({"epoch", "batch", "pace", "each"})
 
 
-class Ended(NamedTuple):
-    """An epoch that has ended."""
+class _Agreed(NamedTuple):
+    """What the processes of a training agree on before an update."""
 
-    epoch: int
-    means: dict[str, list[float]]
-    """The means of what its batches came to, over all processes."""
-    left_out: int
-    """How many of its batches did not count."""
-    lr: float
-    seconds: float
-    images_per_second: float
-
-
-class Trainee(Protocol):
-    """What is trained."""
-
-    @property
-    def parts(self) -> Mapping[str, Lasting]:
-        """What its state is made of."""
-
-    @property
-    def optimizers(self) -> Iterable[Optimizer]:
-        """What moves it; their learning rates are set before every batch, of a group with a ``share`` to that share."""
-
-    def learn(self, draws: DrawBatch) -> Mapping[str, Tensor] | None:
-        """Learn from a batch on the device, and return what is to be known of it, or ``None`` if it does not count."""
-
-    def status(self) -> str:
-        """Return what to show of the last batch, in a few words."""
-
-    def conclude(self, ended: Ended) -> tuple[Numbered, str]:
-        """End an epoch: judge, keep checkpoints. Return what it came to, and that in a line."""
+    fraction: float
+    """How much of the training is done."""
+    asked: int
+    """The signal that asks to stop, or 0."""
+    due: bool
+    """Whether it is time to save the state."""
 
 
 class Course:
@@ -103,12 +68,16 @@ class Course:
         accumulate: int = 1,
     ) -> None:
         self.config = config
-        self.folder = RunFolder(config.out, _OWN.union(parts), say)
-        self.folder.check(config)
+        self.accelerator = connect(config, accumulate)
+        self.processes = Processes(self.accelerator)
+        self.folder = RunFolder(config.out, _OWN.union(parts), say if self.main else _say_nothing)
+        with self.processes.failing_together():
+            self.folder.check(config)
         self.damage = Damage(config.data.damaged, say)
-        self.accelerator = _accelerator(config, accumulate)
         self.progress = TrainingProgress(enabled=self.main)
         self._shape, self._warmup, self._accumulate = shape, warmup, accumulate
+        self.contents: Mapping[str, Source] = {}
+        """What the files hold that the training is made from, by name, once it has begun."""
         self._epoch = self._batch = 0
         self._tally = Tally()
         self._requests = Requests()
@@ -122,7 +91,7 @@ class Course:
     @property
     def epoch_images(self) -> int:
         """Images in an epoch over all processes: enough for whole updates."""
-        together = self.config.batch * self._accumulate * int(self.accelerator.num_processes)
+        together = self.config.batch * self._accumulate * self.processes.count
         return math.ceil(self.config.epoch_images / together) * together
 
     def run(self, trainee: Trainee, draws: Draws, sources: Mapping[str, Iterable[Path]]) -> None:
@@ -134,13 +103,15 @@ class Course:
             sources: the files that the training is made from, by name.
 
         Raises:
-            InputError: if data changed since the run was begun, its state is damaged, or too many files are.
+            InputError: if data changed since the run was begun, its state is damaged, or too many files are; in all
+                processes, whichever of them it is that cannot go on.
             Stopped: if Ctrl-C or SIGTERM came; the state has been saved.
         """
-        self.accelerator.wait_for_everyone()  # all have looked at the folder before anything is written to it
-        with held(self.folder.path) if self.main else nullcontext():
-            if self.main:
-                self.folder.check(self.config)
+        with ExitStack() as stack:
+            with self.processes.failing_together():
+                if self.main:
+                    stack.enter_context(held(self.folder.path))
+                    self.folder.check(self.config)
             self._run(trainee, draws, sources)
 
     def _run(self, trainee: Trainee, draws: Draws, sources: Mapping[str, Iterable[Path]]) -> None:
@@ -148,82 +119,106 @@ class Course:
         loader = self.accelerator.prepare(load(draws, self.config.batch, self.config.workers, rest))
         updates = len(loader) // self._accumulate
         total = self.config.epochs * updates if self.config.iterations is None else self.config.iterations
-        if self.main:
-            about = surroundings(self.accelerator.device, self.accelerator.num_processes)
-            self.folder.begin(self.config, about, {name: fingerprint(files) for name, files in sources.items()})
-        self.accelerator.wait_for_everyone()
-        self._pace = Pace(total, self.config.seconds)
+        self.contents = self._fingerprints(sources)
+        with self.processes.failing_together():
+            if self.main:
+                self.folder.begin(
+                    self.config, surroundings(self.accelerator.device, self.processes.count), self.contents
+                )
+        self._pace = Pace(total, self.config.seconds, updates if self.config.iterations is None else None)
         if self.config.resume:
-            self._resume(trainee)
+            with self.processes.failing_together():
+                self._resume(trainee)
         self._saved = time.perf_counter()
         with self._requests.listening(), self.progress:
             # one epoch at least, and one that was left at its last batch is ended
-            while self._agreed()[0] < 1 or self._batch or not self._epoch:
+            while self._agreed().fraction < 1 or self._batch or not self._epoch:
                 loader.set_epoch(self._epoch)
                 rest.first = self._tally.images
                 self._run_epoch(trainee, loader)
 
+    def _fingerprints(self, sources: Mapping[str, Iterable[Path]]) -> dict[str, Source]:
+        """Return what the files hold; each process reads its share, so that none waits long for another."""
+        named = [(name, path) for name, files in sources.items() for path in files]
+        contents = self.processes.share_out(read_contents, [path for _, path in named])
+        found: dict[str, list[Content]] = {name: [] for name in sources}
+        for (name, _), content in zip(named, contents, strict=True):
+            found[name].append(content)
+        return {name: fingerprint(of_one) for name, of_one in found.items()}
+
     def _run_epoch(self, trainee: Trainee, loader: Iterable[DrawBatch]) -> None:
         before, start = self._tally.seconds, time.perf_counter()
         update: list[Mapping[str, Tensor] | None] = []
-        for draws in loader:
-            fraction = self._go_on(trainee) if not update else self._agreed()[0]
+        batches = iter(loader)
+        while draws := self._next(batches):
+            fraction = self._go_on(trainee) if not update else self._agreed().fraction
             if fraction >= 1 and self._batch and not update:  # time has come to its end
                 break
-            for what in draws.damaged:
-                self.damage.meet(what)
             self._tally.lr = self._set_lr(trainee, fraction)
             update.append(trainee.learn(draws))
-            self._tally.images += len(draws.kind) * self.accelerator.num_processes
+            self._tally.images += len(draws.kind) * self.processes.count
             self._tally.seconds = before + time.perf_counter() - start
             self._batch += 1
-            self.progress.batch(self._epoch, self._pace, trainee.status)
+            self.progress.batch(self._epoch, self._pace, self._tally.rate, trainee.status)
             if len(update) < self._accumulate:
                 continue
             self._tally.add(update)
             update = []
             self._pace.done += 1
-            if time.perf_counter() - self._saved > seconds_of(self.config.save_every):
-                self._save(trainee)
             if self._pace.seconds is None and self._pace.fraction >= 1:
                 break
         if update:  # the end of an epoch that was resumed with other batches
             self._tally.add(update)
             self._pace.done += 1
-        self._go_on(trainee)
         self._end_epoch(trainee)
 
-    def _go_on(self, trainee: Trainee) -> float:
-        """Return how much of the training is done, or save it and raise ``Stopped`` if it was asked to stop."""
-        fraction, asked = self._agreed()
-        if asked:
+    def _next(self, batches: Iterator[DrawBatch]) -> DrawBatch | None:
+        """Return the next batch, ``None`` at the end of the epoch."""
+        failure, draws = None, None
+        try:
+            draws = next(batches, None)
+            for what in draws.damaged if draws else ():
+                self.damage.meet(what)
+        except Exception as error:  # of a file that only this process has met
+            failure = error
+        if self.processes.most(failure is not None)[0]:
+            self.processes.settle(failure)
+        return draws
+
+    def _go_on(self, trainee: Trainee, *, ended: bool = False) -> float:
+        """Save the state if it is time to, or an epoch has ended, and return how much of the training is done.
+
+        Raises:
+            Stopped: if it was asked to stop.
+        """
+        fraction, asked, due = self._agreed()
+        if asked or due or ended:
             self._save(trainee)
-            raise Stopped(f"stopped in epoch {self._epoch}; continue with --resume", asked)
+        if asked:
+            told = f"stopped in epoch {self._epoch}; continue with --resume"
+            raise Stopped(told if self.main else "", asked)
         return fraction
 
     def _end_epoch(self, trainee: Trainee) -> None:
-        tally, self._tally = self._tally, Tally()
-        means = tally.means(self.accelerator)
+        means = self._tally.means(self.accelerator)
         if not means:
-            raise InputError(f"the loss is not finite in epoch {self._epoch}; begin a new run with a lower --lr")
-        rate = tally.images / max(tally.seconds, 1e-9)
-        result, line = trainee.conclude(Ended(self._epoch, means, tally.left_out, tally.lr, tally.seconds, rate))
+            told = f"the loss is not finite in epoch {self._epoch}; begin a new run with a lower --lr"
+            self.processes.settle(InputError(told))
+        self._go_on(trainee, ended=True)  # what comes now may take long, and is done again if it is interrupted
+        tally, self._tally = self._tally, Tally()
+        result, line = trainee.conclude(Ended(self._epoch, means, tally.left_out, tally.lr, tally.seconds, tally.rate))
         self._epoch, self._batch = self._epoch + 1, 0
-        if self.main:
-            self.folder.record(result)
+        with self.processes.failing_together():
+            if self.main:
+                self.folder.record(result)
         self._save(trainee)
         self.progress.note(line)
 
-    def _agreed(self) -> tuple[float, int]:
-        """Return how much of the training is done, and the signal that asks to stop, the same on all processes."""
-        fraction, asked = self._pace.fraction, self._requests.number
-        if self.accelerator.num_processes == 1:
-            return fraction, asked
-        device = self.accelerator.device
-        exact = torch.float32 if device.type == "mps" else torch.float64
-        mine = torch.tensor([fraction, float(asked)], dtype=exact, device=device)
-        everyone: Tensor = self.accelerator.gather(mine).view(-1, 2)
-        return float(everyone[:, 0].amax()), int(everyone[:, 1].amax())
+    def _agreed(self) -> _Agreed:
+        """Return where all processes are."""
+        due = time.perf_counter() - self._saved > seconds_of(self.config.save_every)
+        fraction, asked, due_anywhere = self.processes.most(self._pace.fraction, self._requests.number, due)
+        return _Agreed(fraction, int(asked), bool(due_anywhere))
 
     def _set_lr(self, trainee: Trainee, fraction: float) -> float:
         """Set the learning rate, and return it."""
@@ -236,17 +231,16 @@ class Course:
 
     def _save(self, trainee: Trainee) -> None:
         self._saved = time.perf_counter()
-        if not self.main:
-            return
-        own = {
-            "epoch": self._epoch,
-            "batch": self._batch,
-            "pace": self._pace.state_dict(),
+        mine = {
             "tally": self._tally.state_dict(),
-            "random": _random_state(),
+            "random": random_state(self.accelerator.device),
             "damaged": self.damage.met,
         }
-        self.folder.save({**own, **{name: part.state_dict() for name, part in trainee.parts.items()}})
+        each = self.processes.gather(mine)
+        own = {"epoch": self._epoch, "batch": self._batch, "pace": self._pace.state_dict(), "each": each}
+        with self.processes.failing_together():
+            if self.main:
+                self.folder.save({**own, **{name: part.state_dict() for name, part in trainee.parts.items()}})
 
     def _resume(self, trainee: Trainee) -> None:
         """Take up the state that was saved last, if any was."""
@@ -258,21 +252,14 @@ class Course:
                 part.load_state_dict(state[name])
             self._epoch, self._batch = int(state["epoch"]), int(state["batch"])
             self._pace.load_state_dict(state["pace"])
-            self._tally.load_state_dict(state["tally"], self.accelerator.device)
-            self.damage.recall(state["damaged"])
-            _set_random_state(state["random"])
+            each = state["each"]
+            mine = each[min(self.processes.number, len(each) - 1)]  # there may be more processes now
+            self._tally.load_state_dict(mine["tally"], self.accelerator.device)
+            self.damage.recall(mine["damaged"])
+            set_random_state(mine["random"], self.accelerator.device)
         except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise InputError(f"the state in {self.folder.path} does not fit this training: {first}") from error
-
-
-def leave() -> bool:
-    """End this process's part in a training of several, and return whether it is the one that writes."""
-    state = PartialState()
-    main = bool(state.is_main_process)
-    state.wait_for_everyone()
-    state.destroy_process_group()  # left to the end of the process, its threads may outlive what they need
-    return main
 
 
 def say(line: str) -> None:
@@ -280,28 +267,5 @@ def say(line: str) -> None:
     print(line, file=sys.stderr)  # noqa: T201
 
 
-def _accelerator(config: RunConfig, accumulate: int) -> Accelerator:
-    precision = "bf16" if config.precision == "bfloat16" else "no"
-    try:
-        accelerator = Accelerator(
-            cpu=config.device == "cpu", mixed_precision=precision, gradient_accumulation_steps=accumulate
-        )
-    except ValueError as error:  # accelerate keeps device and precision for the life of a process
-        raise InputError(f"another training in this process chose otherwise: {error}") from error
-    if accelerator.distributed_type in _SHARDED:
-        raise InputError(
-            f"{accelerator.distributed_type.value} shares out the weights; launch with --multi_gpu instead"
-        )
-    return accelerator
-
-
-def _random_state() -> dict[str, Any]:
-    return {"python": random.getstate(), "torch": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
-
-
-def _set_random_state(state: Mapping[str, Any]) -> None:
-    version, numbers, gauss = state["python"]
-    random.setstate((version, tuple(numbers), gauss))
-    torch.set_rng_state(state["torch"])
-    if len(state["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(state["cuda"])
+def _say_nothing(_: str) -> None:
+    pass

@@ -12,7 +12,7 @@ from msloss import MultiStepLoss, OnPlateau, Rehearsal, Schedule, StepLosses
 from msloss_sirr.data.batches import Batch, compose
 from msloss_sirr.data.draws import DrawBatch, collate
 from msloss_sirr.data.folders import Pairs
-from msloss_sirr.data.sources import build_draws, open_pairs, training_files
+from msloss_sirr.data.sources import build_draws, open_pairs, training_files, validation
 from msloss_sirr.depth.source import DepthSource, build_source, guidance
 from msloss_sirr.errors import InputError
 from msloss_sirr.evaluation.scores import SMALLEST_SIDE, Evaluation, evaluate
@@ -21,12 +21,14 @@ from msloss_sirr.models.checkpoint import save_remover
 from msloss_sirr.models.remover import Remover, Telling
 from msloss_sirr.synthesis.making import Synthesis, build_synthesis
 from msloss_sirr.training.average import RunningMean
+from msloss_sirr.training.bearing import Bearing
 from msloss_sirr.training.beginning import begin_remover, beginnings, grouped
 from msloss_sirr.training.config import TrainConfig
-from msloss_sirr.training.course import Course, Ended, Lasting
+from msloss_sirr.training.course import Course, say
 from msloss_sirr.training.pace import half_cosine
-from msloss_sirr.training.samples import Samples
+from msloss_sirr.training.samples import Samples, write_samples
 from msloss_sirr.training.tracking import Tracker
+from msloss_sirr.training.trainee import Ended, Lasting
 
 
 class Epoch(NamedTuple):
@@ -108,42 +110,45 @@ class _Training:
         names = ("remover", "average", "optimizer", "schedule", "best", "borne")
         self.course = Course(config, names, half_cosine, warmup=config.warmup, accumulate=config.accumulate)
         self.accelerator = self.course.accelerator
-        self.tracker = Tracker(self.course.folder.events if config.tensorboard and self.course.main else None)
         self.stored = config.model.depth != "none" and config.depth.source == "stored"
-        self.val = open_pairs(config.val, depth=self.stored)
-        _check_scorable(self.val)
-        self.draws = build_draws(
-            config.data,
-            length=self.course.epoch_images,
-            seed=config.seed,
-            depth=self.stored,
-            damage=self.course.damage,
-            device=self.accelerator.device,
-        )
-        self.synthesis = build_synthesis(config.data.synthesis) if synthesis is None else synthesis
-        self.remover = begin_remover(config) if remover is None else remover
-        self.remover.to(self.accelerator.device).to(memory_format=torch.channels_last)
-        self.average = RunningMean(self.remover, config.average)
-        self.schedule = OnPlateau(config.first_steps, config.patience, mode="max") if schedule is None else schedule
-        try:
-            loss = MultiStepLoss(
-                Telling(self.remover) if config.loss.reflection_target == "residual" else self.remover,
-                build_criterion(config.loss) if criterion is None else criterion,
-                config.steps,
-                self.schedule,
-                weights=term_weights(config.loss, networks=config.model.networks),
-                feedback="transmission",
-                checkpoint=config.checkpointing,
+        with self.course.processes.failing_together():
+            self.tracker = Tracker(self.course.folder.events if config.tensorboard and self.course.main else None)
+            self.val = open_pairs(config.val, depth=self.stored)
+            _check_scorable(self.val)
+            self.draws = build_draws(
+                config.data,
+                length=self.course.epoch_images,
+                seed=config.seed,
+                depth=self.stored,
+                damage=self.course.damage,
+                device=self.accelerator.device,
             )
-        except ValueError as error:
-            raise InputError(str(error)) from error
+            self.synthesis = build_synthesis(config.data.synthesis) if synthesis is None else synthesis
+            self.remover = begin_remover(config) if remover is None else remover
+            self.remover.to(self.accelerator.device).to(memory_format=torch.channels_last)
+            self.average = RunningMean(self.remover, config.average)
+            self.schedule = OnPlateau(config.first_steps, config.patience, mode="max") if schedule is None else schedule
+            try:
+                loss = MultiStepLoss(
+                    Telling(self.remover) if config.loss.reflection_target == "residual" else self.remover,
+                    build_criterion(config.loss) if criterion is None else criterion,
+                    config.steps,
+                    self.schedule,
+                    weights=term_weights(config.loss, networks=config.model.networks),
+                    feedback="transmission",
+                    checkpoint=config.checkpointing,
+                )
+            except ValueError as error:
+                raise InputError(str(error)) from error
+            self.depth = build_source(config.model.depth, config.depth) if depth is None else depth
+            if isinstance(self.depth, torch.nn.Module):
+                self.depth.to(self.accelerator.device).eval().requires_grad_(False)
         adam = torch.optim.Adam(grouped(self.remover, config.encoder_lr), lr=config.lr)
         self.loss, self.optimizer = self.accelerator.prepare(loss, adam)
-        self.depth = build_source(config.model.depth, config.depth) if depth is None else depth
-        if isinstance(self.depth, torch.nn.Module):
-            self.depth.to(self.accelerator.device).eval().requires_grad_(False)
         self.best = _Best()
-        self.borne = _Borne()
+        advice = "begin a new run with a lower --lr, or with --clip"
+        self.borne = Bearing(config.bear, self.course.processes, advice)
+        self.scores: Evaluation | None = None
         self._last: StepLosses | None = None
 
     @property
@@ -165,12 +170,13 @@ class _Training:
 
     def run(self) -> Evaluation:
         """Train to the end, and return the best scores."""
-        if self.schedule.steps < self.config.steps:
-            self.course.progress.note(str(self._rehearse()))
-        files = training_files(self.config.data, self.config.val, depth=self.stored)
-        self.course.run(
-            self, self.draws, {**files, **({"weights": named} if (named := beginnings(self.config)) else {})}
-        )
+        with self.course.processes.failing_together():
+            if self.schedule.steps < self.config.steps:
+                self.course.progress.note(str(self._rehearse()))
+            files = training_files(self.config.data, self.config.val, depth=self.stored)
+            if weights := beginnings(self.config):
+                files["weights"] = weights
+        self.course.run(self, self.draws, files)
         assert self.best.scores is not None  # noqa: S101  # there is at least one epoch, and the first is the best so far
         return self.best.scores
 
@@ -186,31 +192,33 @@ class _Training:
             if self.accelerator.sync_gradients:
                 limit = math.inf if self.config.clip is None else self.config.clip
                 gradient = self.accelerator.clip_grad_norm_(self.remover.parameters(), limit)
-                if not gradient.isfinite():
-                    self._leave_out(gradient)
+                if not self.borne.counts(gradient):
+                    self.optimizer.zero_grad()
                     return None
             self.optimizer.step()
             self.optimizer.zero_grad()
         if self.accelerator.sync_gradients:
             self.average.update()
-            self.borne.in_a_row = 0
         terms = {f"term {name}": values for name, values in losses.terms.items()}
         return {"loss": self._last.total, "steps": losses.per_step, "gradient": gradient, **terms}
 
     def status(self) -> str:
-        """Return the last batch's loss, and the best PSNR so far."""
+        """Return the last batch's loss, and the PSNR of the last validation and of the best."""
         if self._last is None:
             return ""
         per_step = " ".join(f"{loss:.4f}" for loss in self._last.per_step.tolist())
         terms = " ".join(f"{name} {values.mean():.4f}" for name, values in self._last.terms.items())
-        best = "" if self.best.scores is None else f", best PSNR {self.best.scores.after.psnr:.2f} dB"
-        return f"steps {per_step}; {terms}; lr {self.optimizer.param_groups[0]['lr']:.1e}{best}"
+        rate = self.optimizer.param_groups[0]["lr"]
+        known = {"PSNR": self.scores, "best": self.best.scores}
+        psnr = [f"{name} {scores.after.psnr:.2f} dB" for name, scores in known.items() if scores is not None]
+        return "; ".join([f"steps {per_step}", terms, f"lr {rate:.1e}", *psnr])
 
     def conclude(self, ended: Ended) -> tuple[Epoch, str]:
         """Validate, keep checkpoints, and tell the schedule."""
+        self._forget_other_pairs()
         steps = self.schedule.steps
-        samples = Samples(self.val, self.config.samples) if self.config.samples and self.course.main else None
-        scores = self._validate(samples)
+        samples = Samples(self.val, self.config.samples)
+        self.scores = scores = self._validate(samples)
         self.schedule.step(scores.after.psnr)
         means = ended.means
         terms = {name.removeprefix("term "): values for name, values in means.items() if name.startswith("term ")}
@@ -233,11 +241,23 @@ class _Training:
         better = self.best.scores is None or scores.after.psnr > self.best.scores.after.psnr
         if better:
             self.best.scores = scores
-        if self.course.main:
-            self._keep(result, better=better)
-            if samples is not None:
-                samples.write(self.course.folder.samples / f"{ended.epoch:04}.jpg")
+        rows = {index: row for seen in self.course.processes.gather(samples.rows) for index, row in seen.items()}
+        with self.course.processes.failing_together():
+            if self.course.main:
+                self._keep(result, better=better)
+                write_samples(self.course.folder.samples / f"{ended.epoch:04}.jpg", rows)
         return result, f"{result}{', best' if better else ''}"
+
+    def _forget_other_pairs(self) -> None:
+        """Forget the best scores if they are of other validation pairs than those of now."""
+        now = self.course.contents[validation(self.config.val)].sha256
+        if self.best.of not in (None, now):
+            self.best.scores = None
+            if isinstance(self.schedule, OnPlateau):
+                self.schedule.forget()
+            if self.course.main:
+                say("the validation pairs are others now: the best scores so far are forgotten")
+        self.best.of = now
 
     def _rehearse(self) -> Rehearsal:
         """Run one batch with all the steps that the schedule may come to, so that memory runs out now if it will."""
@@ -253,29 +273,20 @@ class _Training:
         ambient = batch.ambient.contiguous(memory_format=torch.channels_last)
         return ambient, batch.target, *guidance(self.remover, self.depth, ambient, batch.depth)
 
-    def _leave_out(self, gradient: Tensor) -> None:
-        """Forget the gradients of a batch."""
-        self.optimizer.zero_grad()
-        self.borne.in_a_row += 1
-        if self.borne.in_a_row > self.config.bear:
-            raise InputError(
-                f"the norm of the gradients was {float(gradient)} {self.borne.in_a_row} times in a row; "
-                "begin a new run with a lower --lr, or with --clip"
-            )
-
-    def _validate(self, samples: Samples | None) -> Evaluation:
+    def _validate(self, samples: Samples) -> Evaluation:
         """Score the remover on the validation pairs, each process its share of them."""
         accelerator = self.accelerator
         share = range(accelerator.process_index, len(self.val), accelerator.num_processes)
-        scores = evaluate(
-            self.average.network,
-            self.val,
-            indices=share,
-            device=accelerator.device,
-            source=self.depth,
-            seen=None if samples is None else samples.see,
-        )
-        sums = torch.tensor([[*s.before, *s.after] for s in scores], dtype=torch.float64).reshape(-1, 4).sum(dim=0)
+        with self.course.processes.failing_together():
+            scores = evaluate(
+                self.average.network,
+                self.val,
+                indices=share,
+                device=accelerator.device,
+                source=self.depth,
+                seen=samples.see,
+            )
+        sums = torch.tensor([s.counted for s in scores], dtype=torch.float64).reshape(-1, 4).sum(dim=0)
         if accelerator.num_processes > 1:  # else there is nothing to reduce, and not every device has float64
             sums = accelerator.reduce(sums.to(accelerator.device), reduction="sum")
         return Evaluation.of([float(value) / len(self.val) for value in sums])
@@ -296,29 +307,20 @@ class _Training:
 
 
 class _Best:
-    """The best scores so far."""
+    """The best scores so far, and what they are of."""
 
     def __init__(self) -> None:
         self.scores: Evaluation | None = None
+        self.of: str | None = None
+        """SHA-256 of the validation pairs."""
 
-    def state_dict(self) -> list[float]:
-        return [] if self.scores is None else [*self.scores.before, *self.scores.after]
+    def state_dict(self) -> dict[str, Any]:
+        scores = None if self.scores is None else [*self.scores.before, *self.scores.after]
+        return {"scores": scores, "of": self.of}
 
-    def load_state_dict(self, state: list[float]) -> None:
-        self.scores = Evaluation.of(state) if state else None
-
-
-class _Borne:
-    """How many updates in a row were left out so far."""
-
-    def __init__(self) -> None:
-        self.in_a_row = 0
-
-    def state_dict(self) -> int:
-        return self.in_a_row
-
-    def load_state_dict(self, state: int) -> None:
-        self.in_a_row = int(state)
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.scores = None if state["scores"] is None else Evaluation.of(state["scores"])
+        self.of = state["of"]
 
 
 def _on(part: Any, device: torch.device) -> Any:

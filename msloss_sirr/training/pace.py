@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from typing import Any
 
 
@@ -12,16 +13,23 @@ class Pace:
     Args:
         updates: how many make the training.
         seconds: how long it takes instead.
+        epoch: how many make an epoch, if it is epochs that make the training.
         clock: seconds that pass.
     """
 
     def __init__(
-        self, updates: int, seconds: float | None = None, clock: Callable[[], float] = time.perf_counter
+        self,
+        updates: int,
+        seconds: float | None = None,
+        epoch: int | None = None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.updates = updates
         self.seconds = seconds
         self.done = 0
         """Updates done."""
+        self._epoch = epoch
+        self._ahead = Fraction()  # of the updates done, where others were larger than these; exact, so that it ends
         self._clock = clock
         self._begun = clock()
         self._before = 0.0
@@ -34,7 +42,7 @@ class Pace:
     @property
     def fraction(self) -> float:
         """How much of the training is done, from 0 to 1."""
-        part = self.done / self.updates if self.seconds is None else self.spent / self.seconds
+        part = float(self._along / self.updates) if self.seconds is None else self.spent / self.seconds
         return min(part, 1.0)
 
     @property
@@ -42,16 +50,24 @@ class Pace:
         """Seconds that the rest will take, if that can be told."""
         if self.seconds is not None:
             return max(0.0, self.seconds - self.spent)
-        return self.spent * (self.updates - self.done) / self.done if self.done else None
+        return self.spent * float((self.updates - self._along) / self._along) if self._along else None
 
     def state_dict(self) -> dict[str, Any]:
         """Return what `load_state_dict` needs to continue from here."""
-        return {"done": self.done, "spent": self.spent}
+        return {"done": self.done, "along": self._along.as_integer_ratio(), "epoch": self._epoch, "spent": self.spent}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from where ``state`` was taken, now."""
+        """Continue from where ``state`` was taken, now; as far into the epochs as then, if these have other updates."""
         self.done = int(state["done"])
+        self._ahead = Fraction()
+        if self._epoch is not None and state["epoch"] is not None:
+            self._ahead = Fraction(*state["along"]) * Fraction(self._epoch, state["epoch"]) - self.done
         self._before, self._begun = float(state["spent"]), self._clock()
+
+    @property
+    def _along(self) -> Fraction:
+        """How many updates as they are now would have brought the training to where it is."""
+        return self.done + self._ahead
 
 
 def half_cosine(fraction: float) -> float:

@@ -13,7 +13,7 @@ from msloss_sirr.data.config import DataConfig
 from msloss_sirr.errors import InputError
 from msloss_sirr.losses.config import LossConfig
 from msloss_sirr.models.config import RemoverConfig
-from msloss_sirr.training.config import TrainConfig
+from msloss_sirr.training.config import OF_A_START, TrainConfig
 from msloss_sirr.training.written import read_options, with_options
 
 PRESETS: dict[str, TrainConfig] = {
@@ -97,8 +97,9 @@ def defaults(words: Sequence[str]) -> TrainOptions:
         options = dataclasses.replace(options, model=_networks_of(str(weights)))
     if asked.config is None:
         return options
-    said = {field: value for field, value in told.items() if field not in {"config", "resume", "allow_changes"}}
-    return with_options(options, said, asked.config, flat="data")
+    for field in sorted(OF_A_START & told.keys()):
+        raise InputError(f"{asked.config}: {field} is for the command line alone; take it out of the file")
+    return with_options(options, told, asked.config, flat="data")
 
 
 def _networks_of(weights: str) -> RemoverConfig:

@@ -24,9 +24,10 @@ class TrainingProgress:
         self._console = Console(quiet=not enabled, soft_wrap=True)
         self._live = enabled and self._console.is_terminal
         columns = (TextColumn("epoch {task.fields[epoch]}"), BarColumn(20), TaskProgressColumn())
-        told = (TextColumn("{task.fields[left]} left"), TextColumn("{task.description}"))
+        fields = ("{task.fields[left]} left", "{task.fields[rate]:.1f} images/s", "{task.description}")
+        told = map(TextColumn, fields)
         self._progress = Progress(*columns, *told, console=self._console, disable=not self._live)
-        self._task = self._progress.add_task("", total=1.0, epoch=0, left="?")
+        self._task = self._progress.add_task("", total=1.0, epoch=0, left="?", rate=0.0)
         self._looked = 0.0
 
     def __enter__(self) -> "TrainingProgress":
@@ -42,13 +43,14 @@ class TrainingProgress:
         """Print a line."""
         self._console.print(line, highlight=False, markup=False)
 
-    def batch(self, epoch: int, pace: Pace, status: Callable[[], str]) -> None:
-        """Show how far the training has come, and what is to be told of its last batch."""
+    def batch(self, epoch: int, pace: Pace, rate: float, status: Callable[[], str]) -> None:
+        """Show how far the training has come, its images a second, and what is to be told of its last batch."""
         if not self._live or time.perf_counter() - self._looked < _EVERY:
             return
         self._looked = time.perf_counter()
         left = "?" if pace.left is None else duration(pace.left)
-        self._progress.update(self._task, completed=pace.fraction, epoch=epoch, left=left, description=status())
+        told, done = status(), pace.fraction
+        self._progress.update(self._task, completed=done, epoch=epoch, left=left, rate=rate, description=told)
 
 
 def duration(seconds: float) -> str:

@@ -25,13 +25,24 @@ class Source(NamedTuple):
     """Of the SHA-256 digits of every file, in the order of the training."""
 
 
-def fingerprint(files: Iterable[Path]) -> Source:
-    """Return what files hold, in their order; one that cannot be read holds nothing."""
-    paths = list(files)
+class Content(NamedTuple):
+    """What is in a file."""
+
+    bytes: int
+    sha256: str
+
+
+def fingerprint(contents: Iterable[Content]) -> Source:
+    """Return what files hold together, in their order."""
+    contents = list(contents)
+    whole = hashlib.sha256("\n".join(content.sha256 for content in contents).encode()).hexdigest()
+    return Source(len(contents), sum(content.bytes for content in contents), whole)
+
+
+def read_contents(files: Iterable[Path]) -> list[Content]:
+    """Return what is in each of several files; one that cannot be read holds nothing."""
     with ThreadPoolExecutor() as pool:
-        contents = list(pool.map(_content, paths))
-    whole = hashlib.sha256("\n".join(digest for _, digest in contents).encode()).hexdigest()
-    return Source(len(paths), sum(size for size, _ in contents), whole)
+        return list(pool.map(_content, files))
 
 
 def surroundings(device: torch.device, processes: int) -> dict[str, Any]:
@@ -64,19 +75,18 @@ def _told(source: Mapping[str, Any] | None) -> str:
     return "nothing" if source is None else f"{source['files']} files ({source['sha256'][:8]})"
 
 
-def _content(path: Path) -> tuple[int, str]:
-    """Return the length of a file, and the SHA-256 digits of what is in it."""
+def _content(path: Path) -> Content:
     digest, size = hashlib.sha256(), 0
     if not path.is_file():  # a pipe would be waited for
-        return 0, "unread"
+        return Content(0, "unread")
     try:
         with path.open("rb") as file:
             while block := file.read(2**20):
                 digest.update(block)
                 size += len(block)
     except OSError:
-        return 0, "unread"
-    return size, digest.hexdigest()
+        return Content(0, "unread")
+    return Content(size, digest.hexdigest())
 
 
 def _version(name: str) -> str | None:

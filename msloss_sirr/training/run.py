@@ -8,13 +8,13 @@ from typing import Any, Protocol
 
 from msloss_sirr.errors import InputError
 from msloss_sirr.files import whole_file
-from msloss_sirr.training.config import RunConfig
+from msloss_sirr.training.config import OF_A_START, RunConfig
 from msloss_sirr.training.provenance import Source, changed
 from msloss_sirr.training.state import StateFiles
 
 _MAY_DIFFER = frozenset(
-    {"out", "resume", "allow_changes", "workers", "device", "save_every", "tensorboard", "data.damaged", "data.cache"}
-    | {"data.cache_gib", "preset", "config"}
+    {"out", "workers", "device", "save_every", "tensorboard", "data.damaged", "data.cache"}
+    | {"data.cache_gib", "preset"}
 )
 
 
@@ -134,7 +134,7 @@ def _read(path: Path, kind: type) -> Any:
 
 def _told(config: Any) -> dict[str, Any]:
     told: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config), default=str))
-    return told
+    return {name: value for name, value in told.items() if name not in OF_A_START}
 
 
 def _flat(told: Mapping[str, Any], above: str = "") -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Pictures of what a remover does to a few photographs."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor
@@ -14,7 +15,7 @@ _LONG_SIDE, _MARGIN = 320, 4
 
 
 class Samples:
-    """A picture with a row for each of a few pairs: ambient, estimated transmission and reflection, true transmission.
+    """Rows for a picture of a few pairs: ambient, estimated transmission and reflection, true transmission.
 
     Args:
         pairs: what is validated on.
@@ -25,17 +26,19 @@ class Samples:
         count = min(count, len(pairs))
         self._pairs = pairs
         self._shown = {len(pairs) * number // count for number in range(count)}
-        self._rows: dict[int, list[Tensor]] = {}
+        self.rows: dict[int, list[Tensor]] = {}
+        """What is shown of those that were seen, by number."""
 
     def see(self, index: int, layers: Layers) -> None:
         """Take in the estimate of a pair, ``(1, 3, H, W)`` each, if it is one of those shown."""
         if index in self._shown:
             pair = self._pairs[index]
             images = to_float(pair.ambient), *(layer[0].float() for layer in layers), to_float(pair.transmission)
-            self._rows[index] = [fitted(image, _LONG_SIDE) for image in images]
+            self.rows[index] = [fitted(image, _LONG_SIDE).cpu() for image in images]
 
-    def write(self, path: Path) -> None:
-        """Write the picture of all that was seen, if anything was."""
-        if self._rows:
-            path.parent.mkdir(exist_ok=True)
-            write_pixels(path, sheet([self._rows[index] for index in sorted(self._rows)], margin=_MARGIN))
+
+def write_samples(path: Path, rows: Mapping[int, list[Tensor]]) -> None:
+    """Write the picture of rows, in the order of their pairs, if there are any."""
+    if rows:
+        path.parent.mkdir(exist_ok=True)
+        write_pixels(path, sheet([rows[index] for index in sorted(rows)], margin=_MARGIN))

@@ -21,6 +21,11 @@ class Tally:
         self.seconds = 0.0
         self._sums: dict[str, Tensor] = {}
 
+    @property
+    def rate(self) -> float:
+        """Images a second."""
+        return self.images / max(self.seconds, 1e-9)
+
     def add(self, update: Sequence[Mapping[str, Tensor] | None]) -> None:
         """Add the quantities, tensors of any shape, of an update's batches; all are left out if one is ``None``."""
         if None in update:

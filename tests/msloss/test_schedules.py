@@ -179,3 +179,14 @@ def test_plateau_refuses_a_state_beyond_its_limit() -> None:
     state = bound(OnPlateau(5)).state_dict()
     with pytest.raises(ValueError, match="asks for 5 steps but the loss has steps=3"):
         bound(OnPlateau(2), steps=3).load_state_dict(state)
+
+
+def test_a_best_that_is_forgotten_is_no_more_to_be_beaten() -> None:
+    schedule = OnPlateau(start=1, patience=1, mode="max")
+    schedule.step(9.0)
+    schedule.forget()
+    for value in (5.0, 5.0):
+        schedule.step(value)
+    assert schedule.steps == 1
+    schedule.step(5.0)
+    assert schedule.steps == 2

@@ -160,6 +160,36 @@ def test_train_refuses_what_it_cannot_do(pairs: Path, tmp_path: Path, capsys: py
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("train --preset papr", "invalid choice 'papr' for argument '--preset'. Expected one of ('compact', 'paper')"),
+        ("train", "missing from msloss-sirr train: --out PATH, --val PATH"),
+        ("train --lr fast --out a --val b", "error parsing --lr: could not convert string to float: 'fast'"),
+        (
+            "remove --sheet a.png",
+            "missing from msloss-sirr remove: -o PATH, --out PATH; unrecognized options: --sheet, a.png",
+        ),
+        ("refgan train --out x --l1", "missing value for argument '--l1'"),
+        ("data", "expected one of {list, check, prepare}"),
+        ("", "expected one of {train, remove, eval, data, refgan}"),
+    ],
+)
+def test_words_that_are_no_command_are_one_line(capsys: pytest.CaptureFixture[str], words: str, message: str) -> None:
+    told = fails(capsys, *words.split())
+    assert told.startswith(message)
+    assert not set(told) & set("│─╭")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_the_frame_of_the_parser_is_left_out_on_any_terminal(encoding: str) -> None:
+    command = [sys.executable, "-m", "msloss_sirr", "train", "--preset", "papr", "--val", "a", "--out", "b"]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "FORCE_COLOR": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    expected = "msloss-sirr: invalid choice 'papr' for argument '--preset'. Expected one of ('compact', 'paper')\n"
+    assert (done.returncode, done.stderr, done.stdout) == (2, expected, "")
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_damaged_training_image_is_named(
     pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], workers: int

@@ -3,25 +3,32 @@
 import dataclasses
 import json
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from msloss import AtEpochs
 from msloss_sirr import InputError, Layers, LayersCriterion, Remover, RemoverConfig, TrainConfig, load_remover, train
 from msloss_sirr.cli import main
 from msloss_sirr.training.average import RunningMean
 from msloss_sirr.training.duration import seconds_of
 from msloss_sirr.training.pace import Pace, half_cosine, half_line
 from msloss_sirr.training.presets import defaults
-from msloss_sirr.training.provenance import fingerprint
+from msloss_sirr.training.processes import Processes
+from msloss_sirr.training.provenance import Source, fingerprint, read_contents
 
 from .conftest import drawing
 
@@ -58,6 +65,28 @@ def test_pace_goes_by_updates_or_by_a_clock_that_stands_still_in_a_break() -> No
     assert by_updates.left is None
     by_updates.done, now = 2, 1035.0
     assert (by_updates.fraction, by_updates.left) == (0.25, 30.0)
+
+
+@given(st.integers(1, 40), st.lists(st.tuples(st.integers(1, 40), st.integers(0, 100)), max_size=4))
+def test_pace_goes_on_where_it_was_with_epochs_of_other_updates(epoch: int, changes: list[tuple[int, int]]) -> None:
+    pace = Pace(3 * epoch, epoch=epoch)
+    pace.done = epoch
+    share, done = Fraction(1), epoch
+    for epoch, some in changes:
+        state, fraction = pace.state_dict(), pace.fraction
+        pace = Pace(3 * epoch, epoch=epoch)
+        pace.load_state_dict(state)
+        assert (pace.fraction, pace.done) == (fraction, done)
+        pace.done += some
+        done, share = done + some, share + Fraction(some, epoch)
+    assert pace.fraction == float(min(1, share / 3))
+
+
+def test_updates_that_make_a_training_are_counted_whatever_they_are_of() -> None:
+    by_epochs, by_updates = Pace(8, epoch=4), Pace(10)
+    by_epochs.done = 4
+    by_updates.load_state_dict(by_epochs.state_dict())
+    assert by_updates.fraction == 0.4
 
 
 def test_shapes_begin_at_all_and_end_at_nothing() -> None:
@@ -227,6 +256,49 @@ def test_samples_show_a_row_for_each_pair(config: TrainConfig) -> None:
     assert not (config.out / "none" / "samples").exists()
 
 
+def test_a_terminal_shows_what_a_training_is_at(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {"FORCE_COLOR": "1", "COLUMNS": "300", "TERM": "xterm"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("msloss_sirr.training.progress._EVERY", 0.0)
+    train(dataclasses.replace(config, epochs=2, average=0.0))
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().out)
+    number = r"\d+\.\d+"
+    first, last = (f"{line['psnr']:.2f} dB" for line in metrics(config))
+    assert re.search(
+        rf"epoch 1 .* 0:00:0\d left {number} images/s steps {number} {number}; transmission {number} "
+        rf"reflection {number} gradient {number}; lr \S+; PSNR {first}; best {first}",
+        shown,
+    )
+    assert last in shown
+
+
+def test_a_set_that_shrinks_meanwhile_is_named_and_borne_if_asked_for(
+    config: TrainConfig, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost = photos / "photo 3.png"
+
+    class Losing(AtEpochs):
+        """A schedule at whose first epoch's end a photo goes."""
+
+        def step(self, metric: float | None = None) -> None:
+            super().step(metric)
+            lost.rename(tmp_path / "elsewhere.png")
+            self.step = super().step  # type: ignore[method-assign]
+
+    config = drawing(dataclasses.replace(config, epochs=3), real_share=0.0, cache="none")
+    with pytest.raises(InputError, match=f"{lost} does not exist"):
+        train(config, schedule=Losing({}, start=1))
+    (tmp_path / "elsewhere.png").rename(lost)
+    train(
+        drawing(dataclasses.replace(config, out=tmp_path / "borne"), damaged=1),
+        schedule=Losing({}, start=1),
+    )
+    assert capsys.readouterr().err.count(f"left out: {lost} does not exist") == 1
+    assert [line["epoch"] for line in metrics(dataclasses.replace(config, out=tmp_path / "borne"))] == [0, 1, 2]
+
+
 @pytest.mark.parametrize("cache", ["none", "device"])
 def test_a_cache_changes_nothing(config: TrainConfig, tmp_path: Path, cache: Any) -> None:
     config = drawing(dataclasses.replace(config, epochs=1), clean_share=0.3)
@@ -247,13 +319,34 @@ def test_tensorboard_has_the_numbers(config: TrainConfig) -> None:
 
 
 def test_fingerprints_are_of_contents_in_their_order(tmp_path: Path) -> None:
+    def of(*paths: Path) -> Source:
+        return fingerprint(read_contents(paths))
+
     one, two = tmp_path / "one", tmp_path / "two"
     one.write_bytes(b"1")
     two.write_bytes(b"22")
-    assert fingerprint([one, two])[:2] == (2, 3)
-    assert fingerprint([one, two]) != fingerprint([two, one])
-    assert fingerprint([one, two]) == fingerprint([one, two])
-    assert fingerprint([one, tmp_path / "none", tmp_path]).files == 3
+    assert of(one, two)[:2] == (2, 3)
+    assert of(one, two) != of(two, one)
+    assert of(one, two) == of(one, two)
+    assert of(one, tmp_path / "none", tmp_path).files == 3
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 9])
+def test_work_that_processes_share_out_comes_back_in_its_order(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    items = list(range(7))
+    shares: list[list[int]] = []
+
+    def work(some: Sequence[int]) -> list[int]:
+        shares.append(list(some))
+        return [10 * item for item in some]
+
+    gathered = [[work(items[number::count]) for number in range(count)], count * [None], count * [len(items)]]
+    monkeypatch.setattr(Processes, "gather", lambda *_: gathered.pop())
+    shares.clear()
+    assert Processes(Mock(process_index=count - 1, num_processes=count)).share_out(work, items) == [
+        10 * item for item in items
+    ]
+    assert shares == [items[count - 1 :: count]]
 
 
 YAML = """
@@ -304,7 +397,6 @@ def test_a_file_may_leave_the_folders_to_the_command_line(tmp_path: Path) -> Non
         ("out: 3", "out", Path("3")),
         ("clip: null", "clip", None),
         ("iterations: 90", "iterations", 90),
-        ("allow_changes: true", "allow_changes", False),  # asked for on the command line, each time
     ],
 )
 def test_a_file_of_options_may_write_them_as_yaml_does(tmp_path: Path, text: str, name: str, value: Any) -> None:
@@ -324,6 +416,9 @@ def test_a_file_of_options_may_write_them_as_yaml_does(tmp_path: Path, text: str
         ("lr: fast", "lr is 'fast'; give a number"),
         ("model: 3", "model is 3; give it options of its own"),
         ("model: {depht: ranged}", "there is no option depht; perhaps depth"),
+        ("resume: true", "resume is for the command line alone; take it out of the file"),
+        ("allow-changes: false", "allow_changes is for the command line alone"),
+        ("config: other.yaml", "config is for the command line alone"),
         ("[1]", "holds no options"),
         ("a: [", "is no YAML"),
         ("epochs: 0", "epochs is 0; give 1 or more"),

@@ -1,5 +1,6 @@
 """Draws and batches: functions of seed, epoch and number alone; pairs cut alike."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from unittest.mock import Mock
@@ -10,11 +11,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from msloss_sirr.data.batches import compose
+from msloss_sirr.data.config import DataConfig
 from msloss_sirr.data.draws import Draw, DrawBatch, Draws, Kind, collate
-from msloss_sirr.data.folders import Pairs, photo_folder
+from msloss_sirr.data.folders import Cache, Pairs, photo_folder
 from msloss_sirr.data.reflections import Reflections
-from msloss_sirr.data.sources import open_pairs
+from msloss_sirr.data.sources import build_draws, open_pairs
 from msloss_sirr.errors import InputError
+from msloss_sirr.synthesis.config import SynthesisConfig
 from msloss_sirr.synthesis.making import Synthesis
 from msloss_sirr.synthesis.recipes import Composite, linear
 from msloss_sirr.synthesis.transplant import reflection_of, transplant
@@ -126,9 +129,19 @@ def test_reflections_are_taken_out_once_and_not_of_what_shows_two_scenes(monkeyp
     assert calls.call_count == 1
     with pytest.raises(InputError, match="hardly any pair shows one scene twice"):
         Draws(length=1, crop=16, pairs=Pairs([scene], [other]), real_share=0.0, transplant_share=1.0)[0]
-    few = Reflections(Pairs([scene, scene], [scene, scene]), cache_bytes=3 * 128 * 128)
+    few = Reflections(Pairs([scene, scene], [scene, scene]), cache=Cache(3 * 128 * 128))
     assert few[0] is few[0]
     assert few[1] is not few[1]
+
+
+def test_reflections_share_the_room_that_is_given_for_images(pairs: Path) -> None:
+    config = DataConfig(pairs=(str(pairs),), crop=24, real_share=0.0, synthesis=SynthesisConfig(transplant=1.0))
+    image = 3 * 40 * 56
+    for images, kept in ((2, False), (3, True)):
+        small = dataclasses.replace(config, cache_gib=images * image / 2**30)
+        reflections = build_draws(small, length=1, seed=0)._reflections
+        assert reflections is not None
+        assert (reflections[0] is reflections[0]) == kept
 
 
 def test_processes_that_outlive_an_epoch_draw_the_next(pairs: Path, photos: Path) -> None:

@@ -3,6 +3,8 @@
 import copy
 import dataclasses
 import json
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from msloss_sirr.data.sources import build_draws
 from msloss_sirr.images.reading import read_pixels
 from msloss_sirr.refgan.checkpoint import load_generator
 from msloss_sirr.refgan.config import RefganConfig, RefganTrainConfig
+from msloss_sirr.refgan.discriminator import PatchDiscriminator
 from msloss_sirr.refgan.generator import Generator
 from msloss_sirr.refgan.pairs import Example
 from msloss_sirr.refgan.sheet import contact_sheet
@@ -205,9 +208,40 @@ def test_what_cannot_be_trained_is_one_error(run: RefganTrainConfig, tmp_path: P
     with pytest.raises(InputError, match="none does not exist"):
         train_refgan(drawing(run, pairs=(tmp_path / "none",)))
     assert not run.out.exists()
-    with pytest.raises(InputError, match=r"the loss is .* in epoch 0; begin a new run with a lower --lr"):
-        train_refgan(dataclasses.replace(run, lr=1e38))
+    with pytest.raises(InputError, match=r"the norm of the gradients was nan 3 times in a row; .* a lower --lr"):
+        train_refgan(dataclasses.replace(run, lr=1e38, bear=2))
     assert not (run.out / "state.pt").exists()
+
+
+def spoil(patch: pytest.MonkeyPatch, network: type[torch.nn.Module], which: Callable[[int], bool]) -> None:
+    """Have a network answer NaN at some of its calls in training, counted from 0."""
+    forward, calls = network.forward, 0
+
+    def spoiling(self: torch.nn.Module, *given: Tensor | None) -> Tensor:
+        nonlocal calls
+        made: Tensor = forward(self, *given)
+        calls += self.training
+        return made * math.nan if self.training and which(calls - 1) else made
+
+    patch.setattr(network, "forward", spoiling)
+
+
+@pytest.mark.parametrize(("spoilt", "call"), [(Generator, 0), (PatchDiscriminator, 0), (PatchDiscriminator, 1)])
+def test_gradients_that_are_not_finite_spoil_no_network(
+    run: RefganTrainConfig, monkeypatch: pytest.MonkeyPatch, spoilt: type[torch.nn.Module], call: int
+) -> None:
+    spoil(monkeypatch, spoilt, lambda number: number == call)
+    train_refgan(dataclasses.replace(run, epochs=1))
+    (line,) = metrics(run)
+    assert line["left_out"] == 1
+    assert all(math.isfinite(line[name]) for name in ("discriminator", "adversarial", "difference"))
+    assert all(weight.isfinite().all() for weight in weights(run).values())
+
+
+def test_a_generator_that_never_moves_ends_it(run: RefganTrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    spoil(monkeypatch, PatchDiscriminator, lambda number: number % 2 == 1)  # as it judges for the generator
+    with pytest.raises(InputError, match="was nan 3 times in a row"):
+        train_refgan(dataclasses.replace(run, bear=2))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,9 @@ import dataclasses
 import json
 import os
 import random
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,10 +20,17 @@ from torch.nn.functional import dropout
 
 from msloss_sirr import InputError, Layers, Remover, RemoverConfig, TrainConfig, load_remover, train
 from msloss_sirr.data.draws import Draws
+from msloss_sirr.data.sources import build_draws
+from msloss_sirr.holding import held
+from msloss_sirr.training.course import Course
+from msloss_sirr.training.pace import half_cosine
+from msloss_sirr.training.samples import Samples
 from msloss_sirr.training.stopping import Requests, Stopped
+from msloss_sirr.training.trainee import Trainee
 
-from .conftest import drawing, interrupt_at, save, smooth
+from .conftest import drawing, interrupt_at, pixels_of, save, smooth
 
+ADVICE = "wait until it ends, or give another --out"
 UNTIMED = ("seconds", "images_per_second")
 
 
@@ -146,6 +155,44 @@ def test_resumed_with_other_batches_an_epoch_goes_on_where_it_was(
     assert torch.load(config.out / "state.pt", weights_only=True)["pace"]["done"] == 3 + 2
 
 
+def test_resumed_with_other_batches_the_rate_goes_on_where_it_was(config: TrainConfig) -> None:
+    config = dataclasses.replace(config, epochs=2, epoch_images=16)
+    with pytest.MonkeyPatch.context() as patch:
+        stop_at(patch, 10)  # the first looks for the epoch, eight for its batches, the next after it
+        with pytest.raises(Stopped):
+            run(dataclasses.replace(config, batch=2))
+    run(dataclasses.replace(config, batch=4, accumulate=2, allow_changes=True), resume=True)
+    lines = outcome(config)[0]
+    assert [line["epoch"] for line in lines] == [0, 1]
+    assert lines[1]["lr"] == pytest.approx(config.lr * half_cosine(0.75))
+
+
+def test_each_process_takes_up_what_was_its_own(full: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        stop_at(patch, 5)
+        with pytest.raises(Stopped):
+            run(full)
+    state = torch.load(full.out / "state.pt", weights_only=True)
+    (first,) = state["each"]
+    second = {**first, "damaged": ["that"], "random": {**first["random"], "torch": torch.manual_seed(9).get_state()}}
+    torch.save({**state, "each": [first, second]}, full.out / "state.pt")
+    resume = Course._resume
+
+    def as_second(self: Course, trainee: Trainee) -> None:
+        self.processes.number = 1
+        resume(self, trainee)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Course, "_resume", as_second)
+        stop_at(patch, 1)
+        with pytest.raises(Stopped):
+            run(full, resume=True)
+    (again,) = torch.load(full.out / "state.pt", weights_only=True)["each"]
+    assert again["damaged"] == ["that"]
+    assert torch.equal(again["random"]["torch"], second["random"]["torch"])
+    assert not torch.equal(again["random"]["torch"], first["random"]["torch"])
+
+
 def test_workers_resume_in_the_middle_of_an_epoch(
     full: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +217,32 @@ def test_an_epoch_that_was_validated_but_not_saved_is_run_again(
         with pytest.raises(KeyboardInterrupt):
             run(again)
     run(again, resume=True)
+    assert_same(full, again)
+
+
+@pytest.mark.parametrize("epoch", [0, 2])
+def test_killed_as_it_validates_it_does_only_that_again(
+    full: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch: int
+) -> None:
+    run(full)
+    again = dataclasses.replace(full, out=tmp_path / "again")
+    looked = Samples.see
+
+    def killed(self: Samples, index: int, layers: Layers) -> None:
+        looked(self, index, layers)
+        if index == 2 and len(list(again.out.glob("samples/*"))) == epoch:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Samples, "see", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(again)
+    drawn: list[int] = []
+    draw = Draws.__getitem__
+    monkeypatch.setattr(Draws, "__getitem__", lambda self, index: [drawn.append(self.epoch), draw(self, index)][1])
+    monkeypatch.setattr(TrainConfig, "first_steps", full.steps)  # so that nothing is rehearsed
+    run(again, resume=True)
+    assert set(drawn) == set(range(epoch + 1, full.epochs))
     assert_same(full, again)
 
 
@@ -205,7 +278,7 @@ def test_a_damaged_state_gives_way_to_the_one_before(
 def test_a_state_of_something_else_is_one_line(full: TrainConfig) -> None:
     run(full)
     state = torch.load(full.out / "state.pt", weights_only=True)
-    for name, other in (("optimizer", {}), ("random", {}), ("remover", {"x": torch.ones(1)}), ("pace", 3)):
+    for name, other in (("optimizer", {}), ("each", [{}]), ("remover", {"x": torch.ones(1)}), ("pace", 3)):
         torch.save({**state, name: other}, full.out / "state.pt")
         with pytest.raises(InputError, match="does not fit this training"):
             run(full, resume=True)
@@ -260,6 +333,46 @@ def test_a_resume_with_others_is_refused_unless_asked_for(
     assert {name.split()[0] for name in history[0]["data"]} == {"pairs", "photos", "val"}
 
 
+def test_other_validation_pairs_have_a_best_of_their_own(
+    config: TrainConfig, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = dataclasses.replace(config, epochs=3, lr=1e-12, patience=1)  # nothing moves: no epoch is better
+    easy = tmp_path / "easy"
+    for part in ("ambient", "transmission"):
+        save(easy / part / "a.png", smooth(40) + (0.01 if part == "ambient" else 0))
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt_at(patch, 2)
+        with pytest.raises(KeyboardInterrupt):
+            run(dataclasses.replace(config, val=easy))
+    shutil.move(easy, tmp_path / "moved")  # which are the same pairs
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt_at(patch, 2)
+        with pytest.raises(KeyboardInterrupt):
+            run(dataclasses.replace(config, val=tmp_path / "moved", allow_changes=True), resume=True)
+    assert "others now" not in capsys.readouterr().err
+    best = train(dataclasses.replace(config, resume=True, allow_changes=True), remover=Forgetful(config.model))
+    lines = outcome(config)[0]
+    assert best.after.psnr == lines[2]["psnr"] < lines[0]["psnr"]
+    assert [line["steps"] for line in lines] == [2, 2, 2]
+    said = capsys.readouterr().err
+    assert said.count("the validation pairs are others now: the best scores so far are forgotten") == 1
+    schedule = torch.load(config.out / "state.pt", weights_only=True)["schedule"]
+    assert schedule["best"] == best.after.psnr
+
+
+def test_a_mean_can_be_kept_from_some_point_on(config: TrainConfig) -> None:
+    for epochs, average in ((1, 0.0), (2, 0.9), (3, 0.0)):
+        changed = dataclasses.replace(config, epochs=epochs, average=average, allow_changes=True)
+        run(changed, resume=epochs > 1)
+        state = torch.load(config.out / "state.pt", weights_only=True)
+        kept = load_remover(config.out / "last.safetensors").state_dict()
+        source = state["average"]["network"] if average else state["remover"]
+        assert all(torch.equal(kept[key], source[key]) for key in kept)
+        assert any(not torch.equal(kept[key], state["remover"][key]) for key in kept) == bool(average)
+        if average:
+            assert state["average"]["updates"] == config.epoch_images // config.batch  # those of the epoch
+
+
 def test_a_resume_with_another_number_of_processes_is_refused(config: TrainConfig) -> None:
     config = dataclasses.replace(config, epochs=1)
     run(config)
@@ -303,8 +416,8 @@ def words(config: TrainConfig) -> list[str]:
     return ["-m", "msloss_sirr", "train", *told, "--model.channels", "6", "8"]
 
 
-def started(config: TrainConfig, *more: str, launcher: Sequence[str] = ()) -> subprocess.Popen[str]:
-    alone = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+def started(config: TrainConfig, *more: str, launcher: Sequence[str] = (), **environment: str) -> subprocess.Popen[str]:
+    alone = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", **environment}
     command = [sys.executable, *launcher, *words(config), *more]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=alone, start_new_session=True
@@ -318,19 +431,21 @@ def saved(config: TrainConfig) -> int:
 
 
 def test_killed_at_random_moments_it_resumes_to_the_same_bits(config: TrainConfig, tmp_path: Path) -> None:
-    whole = started(config)
+    updates = ["--batch", "2", "--accumulate", "2"]
+    whole = started(config, *updates)
     assert (whole.communicate(), whole.returncode)[1] == 0
     again = dataclasses.replace(config, out=tmp_path / "again")
+    updates += ["--workers", "2"]
     rng = random.Random(0)
     for _ in range(3):
-        process = started(again, *(["--resume"] if (again.out / "config.json").exists() else []))
+        process = started(again, *updates, *(["--resume"] if (again.out / "config.json").exists() else []))
         before = saved(again)
         while process.poll() is None and saved(again) == before:
             time.sleep(0.005)
         time.sleep(rng.uniform(0, 0.3))
-        process.send_signal(signal.SIGKILL)
+        os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-    process = started(again, "--resume")
+    process = started(again, *updates, "--resume")
     _, errors = process.communicate()
     assert process.returncode == 0, errors
     assert_same(config, again)
@@ -352,6 +467,36 @@ def test_a_signal_ends_it_in_one_line(config: TrainConfig, number: signal.Signal
     assert errors.count("\n") == 1
 
 
+def started_together(config: TrainConfig, *more: str) -> list[subprocess.Popen[str]]:
+    """Start two processes of one training, with nobody to end the one if the other does."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        where = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": "2"}
+    return [started(config, *more, RANK=str(rank), LOCAL_RANK=str(rank), **where) for rank in range(2)]
+
+
+def test_what_one_process_cannot_go_on_with_ends_both(config: TrainConfig, photos: Path) -> None:
+    cut = photos / "photo 1.png"
+    cut.write_bytes(cut.read_bytes()[:-200])
+    drawn = drawing(config, pairs=(), damaged=1).data
+    for seed in range(100):  # until the second process is the first to meet it
+        found = build_draws(drawn, length=24, seed=seed)
+        if next(number for number in range(24) if found[number].damaged) % 2:
+            break
+    out = config.out / "of both"
+    with held(out):
+        first, second = started_together(dataclasses.replace(config, out=out))
+        (_, refused), (_, silent) = first.communicate(timeout=100), second.communicate(timeout=100)
+    assert (refused, silent) == (f"msloss-sirr: another run is writing to {out}; {ADVICE}\n", "")
+    assert (first.returncode, second.returncode) == (2, 2)
+    first, second = started_together(config, "--real-share", "0", "--batch", "1", "--seed", str(seed))
+    (_, silent), (_, refused) = first.communicate(timeout=100), second.communicate(timeout=100)
+    assert silent == ""
+    assert refused.startswith(f"msloss-sirr: cannot read {cut}: ")
+    assert refused.count("\n") == 1
+    assert (first.returncode, second.returncode) == (2, 2)
+
+
 def test_two_processes_train_as_one_does(config: TrainConfig, tmp_path: Path) -> None:
     two = dataclasses.replace(config, out=tmp_path / "two")
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -360,6 +505,11 @@ def test_two_processes_train_as_one_does(config: TrainConfig, tmp_path: Path) ->
     (_, errors), (said, other_errors) = alone.communicate(), together.communicate()
     assert (alone.returncode, together.returncode) == (0, 0), errors + other_errors
     assert said.count("best on validation") == 1
+    (begun,), (begun_by_two,) = (json.loads((each.out / "provenance.json").read_text()) for each in (config, two))
+    assert begun["data"] == begun_by_two["data"]
+    shown, shown_by_two = (pixels_of(each.out / "samples" / "0000.jpg").shape for each in (config, two))
+    assert shown == shown_by_two
+    assert len(torch.load(two.out / "state.pt", weights_only=True)["each"]) == 2
     (lines, weights), (others, other_weights) = outcome(config), outcome(two)
     for line, other in zip(lines, others, strict=True):
         assert line["loss"] == pytest.approx(other["loss"], rel=1e-4)

@@ -1,5 +1,6 @@
 """Scores against scikit-image."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,11 @@ def test_what_is_scored_is_what_would_be_stored() -> None:
     image = smooth(1)
     assert score(image + 0.4 / 255 * (image < 0.9), to_bytes(image) / 255).psnr > 48
     assert score(image * 2, (image * 2).clamp(0, 1)).psnr == float("inf")
+
+
+def test_perfect_images_leave_a_mean_that_others_can_move() -> None:
+    perfect, fair = Evaluation.of([math.inf, 1, math.inf, 1]), Evaluation.of([20, 0.5, 30, 0.75])
+    assert mean([perfect, fair]) == Evaluation.of([60, 0.75, 65, 0.875])
 
 
 def test_untrained_remover_scores_as_the_input_and_keeps_its_mode(pairs: Path) -> None:

@@ -151,8 +151,9 @@ def test_damage_is_remembered_after_a_break(
     other = photos / "photo 2.png"
     other.write_bytes(other.read_bytes()[:-200])
     state = torch.load(config.out / "state.pt", weights_only=True)
-    assert [str(cut) in what for what in state["damaged"]] == [True]
-    torch.save({**state, "pace": {"done": 0, "spent": 0.0}}, config.out / "state.pt")  # as if more were to come
+    assert [str(cut) in what for what in state["each"][0]["damaged"]] == [True]
+    begun = {**state["pace"], "done": 0, "along": (0, 1)}
+    torch.save({**state, "pace": begun}, config.out / "state.pt")  # as if more were to come
     config = dataclasses.replace(config, allow_changes=True)
     with pytest.raises(InputError, match=r"photo 2.png.*; more damaged files than the 1 to be left out"):
         train(dataclasses.replace(config, resume=True))

@@ -12,7 +12,7 @@ import torch
 from accelerate.state import AcceleratorState
 
 from msloss import AtEpochs
-from msloss_sirr import InputError, LossConfig, TrainConfig, load_remover, train
+from msloss_sirr import InputError, Layers, LossConfig, Remover, TrainConfig, load_remover, train
 
 from .conftest import drawing, save, smooth
 
@@ -72,6 +72,27 @@ def test_options_do_not_change_what_is_learned(
         assert recompute.called == (name == "checkpointing")
         for key, value in load_remover(other.out / "last.safetensors").state_dict().items():
             torch.testing.assert_close(value, expected[key], rtol=1e-5, atol=1e-6)
+
+
+def test_a_pair_without_reflection_does_not_decide_which_is_best(config: TrainConfig, pairs: Path) -> None:
+    class Halving(Remover):
+        """A remover that takes half of its input away until it is trained."""
+
+        def forward(self, *given: Any) -> Layers:
+            transmission, reflection = super().forward(*given)
+            return Layers(transmission * (1.0 if epochs else 0.5), reflection)
+
+    for name in ("0", "1"):
+        clean = pairs / "transmission" / f"{name}.png"
+        (pairs / "ambient" / clean.name).write_bytes(clean.read_bytes())
+    epochs: list[float] = []
+    schedule = Mock(wraps=AtEpochs({}, start=1), steps=1)
+    schedule.step.side_effect = epochs.append
+    best = train(dataclasses.replace(config, epochs=2, lr=1e-12), remover=Halving(config.model), schedule=schedule)
+    lines = metrics(config)
+    assert lines[0]["input_psnr"] == lines[1]["psnr"] > lines[0]["psnr"]
+    assert 50 < best.after.psnr == lines[1]["psnr"] < 100
+    assert "Infinity" not in (config.out / "metrics.jsonl").read_text()
 
 
 def test_only_photos_or_only_pairs(config: TrainConfig, tmp_path: Path) -> None:

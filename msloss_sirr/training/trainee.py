@@ -1,0 +1,54 @@
+"""What is trained, as the course of a training sees it."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from torch import Tensor
+from torch.optim import Optimizer
+
+from msloss_sirr.data.draws import DrawBatch
+from msloss_sirr.training.run import Numbered
+
+
+class Lasting(Protocol):
+    """Something whose state outlives the process."""
+
+    def state_dict(self) -> Any:
+        """Return the state."""
+
+    def load_state_dict(self, state: Any, /) -> Any:
+        """Take a state up again."""
+
+
+class Ended(NamedTuple):
+    """An epoch that has ended."""
+
+    epoch: int
+    means: dict[str, list[float]]
+    """The means of what its batches came to, over all processes."""
+    left_out: int
+    """How many of its batches did not count."""
+    lr: float
+    seconds: float
+    images_per_second: float
+
+
+class Trainee(Protocol):
+    """What is trained."""
+
+    @property
+    def parts(self) -> Mapping[str, Lasting]:
+        """What its state is made of."""
+
+    @property
+    def optimizers(self) -> Iterable[Optimizer]:
+        """What moves it; their learning rates are set before every batch, of a group with a ``share`` to that share."""
+
+    def learn(self, draws: DrawBatch) -> Mapping[str, Tensor] | None:
+        """Learn from a batch on the device, and return what is to be known of it, or ``None`` if it does not count."""
+
+    def status(self) -> str:
+        """Return what to show of the last batch, in a few words."""
+
+    def conclude(self, ended: Ended) -> tuple[Numbered, str]:
+        """End an epoch: judge, keep checkpoints. Return what it came to, and that in a line."""
