@@ -8,11 +8,7 @@ from msloss_sirr.errors import InputError
 from msloss_sirr.evaluation.config import EvalConfig
 
 if TYPE_CHECKING:
-    import torch
-
-    from msloss_sirr.depth.source import DepthSource
     from msloss_sirr.evaluation.showing import Viewer
-    from msloss_sirr.models.remover import Remover
 
 
 def run_eval(config: EvalConfig) -> None:
@@ -23,11 +19,12 @@ def run_eval(config: EvalConfig) -> None:
     from msloss_sirr.evaluation.table import table
     from msloss_sirr.evaluation.writing import write_csv, write_json
     from msloss_sirr.images.writing import write_pixels
-    from msloss_sirr.photo.remove import find_device
+    from msloss_sirr.photo.remove import find_device, load_on
 
     _check_targets(config)
     device = find_device(config.device)
-    remover, source = _estimator(config, device)
+    of_remover = config.outputs is None
+    remover, source = load_on(device, config.checkpoint, config.depth, flip=config.flip) if of_remover else (None, None)
     evaluated = _evaluated(config)  # now: a training that still runs may replace the checkpoint
     extremes = Extremes(config.sheet_rows, config.protocol[0], None if config.outputs else config.steps[0])
     with progress_bar("scoring") as step:
@@ -55,23 +52,6 @@ def run_eval(config: EvalConfig) -> None:
     finally:
         for line in (str(evaluated["what"]), "", *table(report)):
             print("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line))  # noqa: T201
-
-
-def _estimator(config: EvalConfig, device: "torch.device") -> "tuple[Remover | None, DepthSource | None]":
-    """Return the remover and its source of depth, on a device; of saved outputs, neither."""
-    from torch.nn import Module
-
-    from msloss_sirr.depth.source import build_source
-    from msloss_sirr.models.checkpoint import load_remover
-
-    if config.outputs is not None:
-        return None, None
-    remover = load_remover(config.checkpoint)
-    source = build_source(remover.config.depth, config.depth)
-    for network in (remover, source):
-        if isinstance(network, Module):
-            network.to(device)
-    return remover, source
 
 
 def _viewers(config: EvalConfig, extremes: "Viewer") -> "list[Viewer]":

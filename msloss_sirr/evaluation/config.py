@@ -52,6 +52,8 @@ class EvalConfig:
     without the outermost 4 pixels (XReflection)."""
     steps: tuple[int, ...] = (1,)
     """How many times the remover is applied to its own output; each number is scored."""
+    flip: bool = False
+    """Average the estimates of the photograph and of its mirror image, turned back, in twice the time."""
     missing: int = 0
     """Images that may be left out, because their saved output is missing or of another size, one of their files cannot
     be read, or a pair is of two sizes; they are named. With one more, the evaluation ends."""
@@ -75,12 +77,7 @@ class EvalConfig:
     def __post_init__(self) -> None:
         """Refuse what cannot be evaluated."""
         check_fields(self)
-        if self.outputs is not None:
-            for name, given in (("checkpoint", self.checkpoint), ("save", self.save)):
-                if given is not None:
-                    raise InputError(f"outputs and {name} are both given; leave one out")
-            if self.steps != (1,):
-                raise InputError("steps are given, but saved outputs are scored as they are; leave one out")
+        self._check_outputs()
         for name in ("protocol", "steps"):
             given = getattr(self, name)
             if not given or len(set(given)) < len(given):
@@ -90,3 +87,13 @@ class EvalConfig:
         for name, least in (("missing", 0), ("sheet_rows", 1)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}; give {least} or more")
+
+    def _check_outputs(self) -> None:
+        if self.outputs is None:
+            return
+        for name in ("checkpoint", "save"):
+            if getattr(self, name) is not None:
+                raise InputError(f"outputs and {name} are both given; leave one out")
+        for name, given in (("steps are", self.steps != (1,)), ("flip is", self.flip)):
+            if given:
+                raise InputError(f"{name} given, but saved outputs are scored as they are; leave one out")

@@ -21,6 +21,8 @@ class RemoveConfig:
     """Remover to use, a file that training wrote; the default is the one that comes with the package."""
     steps: int = 1
     """How many times the remover is applied to its own output."""
+    flip: bool = False
+    """Average the estimates of the photograph and of its mirror image, turned back, in twice the time."""
     reflection: bool = False
     """Write the reflection too, beside each file, as NAME-reflection."""
     overwrite: bool = False

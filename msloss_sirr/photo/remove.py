@@ -9,6 +9,7 @@ from torch import Tensor
 
 from msloss import refine
 from msloss_sirr.data.folders import depth_images
+from msloss_sirr.depth.config import DepthConfig
 from msloss_sirr.depth.source import DepthSource, build_source, guidance, stored_depth
 from msloss_sirr.errors import InputError
 from msloss_sirr.images.listing import SUFFIXES, find_images
@@ -16,6 +17,7 @@ from msloss_sirr.images.reading import read_photo, to_bytes, to_float
 from msloss_sirr.images.writing import write_pixels
 from msloss_sirr.layers import Layers
 from msloss_sirr.models.checkpoint import load_remover
+from msloss_sirr.models.ensemble import FlipEnsemble
 from msloss_sirr.models.remover import Remover
 from msloss_sirr.photo.config import RemoveConfig
 from msloss_sirr.targets import check_writable
@@ -47,12 +49,8 @@ def remove_files(config: RemoveConfig, done: Callable[[Job], None] | None = None
     if config.out.exists() and not config.out.is_dir():
         raise InputError(f"{config.out} is a file; give a folder")
     check_writable(config.out)
-    remover = load_remover(config.checkpoint)
     device = find_device(config.device)
-    source = build_source(remover.config.depth, config.depth)
-    for network in (remover, source):
-        if isinstance(network, torch.nn.Module):
-            network.to(device)
+    remover, source = load_on(device, config.checkpoint, config.depth, flip=config.flip)
     config.out.mkdir(parents=True, exist_ok=True)
     left_out: list[str] = []
     for job in jobs:
@@ -73,8 +71,30 @@ def remove_files(config: RemoveConfig, done: Callable[[Job], None] | None = None
         raise InputError(f"{len(left_out)} of {len(jobs)} photographs left out: {'; '.join(left_out[:3])}{more}")
 
 
+def load_on(
+    device: torch.device, checkpoint: Path | None, depth: DepthConfig, *, flip: bool
+) -> tuple[Remover | FlipEnsemble, DepthSource | None]:
+    """Return a remover and what it has its depth from, on a device.
+
+    Args:
+        device: for both.
+        checkpoint: of the remover; ``None`` takes the one that comes with the package.
+        depth: where depth comes from, if the remover is guided by it.
+        flip: whether a photograph's mirror image is to be estimated, too.
+
+    Raises:
+        InputError: if the checkpoint or the source of depth cannot be used.
+    """
+    remover = load_remover(checkpoint)
+    source = build_source(remover.config.depth, depth)
+    for network in (remover, source):
+        if isinstance(network, torch.nn.Module):
+            network.to(device)
+    return FlipEnsemble(remover) if flip else remover, source
+
+
 def remove(
-    remover: Remover,
+    remover: Remover | FlipEnsemble,
     pixels: Tensor,
     *,
     steps: int = 1,

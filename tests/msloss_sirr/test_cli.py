@@ -13,6 +13,8 @@ from PIL import Image
 from msloss_sirr import Remover, RemoverConfig, remove, save_remover
 from msloss_sirr.cli import main
 from msloss_sirr.cli.failing import one_line_errors
+from msloss_sirr.images.reading import read_pixels
+from msloss_sirr.models.ensemble import FlipEnsemble
 
 from .conftest import pixels_of, save, smooth
 
@@ -67,6 +69,19 @@ def test_remove_takes_steps(photos: Path, checkpoint: Path, tmp_path: Path) -> N
 def test_remove_uses_the_shipped_remover_by_default(photos: Path, tmp_path: Path) -> None:
     main(["remove", str(photos), "-o", str(tmp_path / "out")])
     assert len(list((tmp_path / "out").iterdir())) == 6
+
+
+def test_flip_is_an_ensemble_in_remove_and_eval(photos: Path, pairs: Path, tmp_path: Path) -> None:
+    photo, csv = photos / "photo 0.png", tmp_path / "scores.csv"
+    main(["remove", str(photo), "-o", str(tmp_path / "out"), "--flip"])
+    expected = remove(FlipEnsemble(Remover.from_pretrained()), read_pixels(photo)).transmission
+    assert torch.equal(read_pixels(tmp_path / "out" / photo.name), expected)
+    assert not torch.equal(remove(Remover.from_pretrained(), read_pixels(photo)).transmission, expected)
+    main(["eval", str(pairs), "--flip", "--save", str(tmp_path / "saved"), "--lpips.backbones", "--csv", str(csv)])
+    saved = sorted((tmp_path / "saved").rglob("*.png"))
+    whole = [remove(FlipEnsemble(Remover.from_pretrained()), read_pixels(pairs / "ambient" / p.name)) for p in saved]
+    assert len(saved) == 4
+    assert all(torch.equal(read_pixels(p), layers.transmission) for p, layers in zip(saved, whole, strict=True))
 
 
 def test_remove_refuses_what_it_cannot_do(

@@ -176,6 +176,8 @@ def test_what_cannot_be_done_is_one_line(
     assert "is given twice" in fails(capsys, "eval", pairs, *use)
     assert "none.safetensors does not exist" in fails(capsys, "eval", pairs, "--checkpoint", "none.safetensors")
     assert "outputs and checkpoint are both given" in fails(capsys, "eval", *use, "--outputs", tmp_path)
+    flipped = fails(capsys, "eval", pairs, "--outputs", tmp_path, "--flip")
+    assert flipped == "flip is given, but saved outputs are scored as they are; leave one out"
     assert "steps are (0,); give 1 or more" in fails(capsys, "eval", *use, "--steps", 0)
     assert "protocol is ('whole', 'whole')" in fails(capsys, "eval", *use, "--protocol", "whole", "whole")
     assert "missing is -1" in fails(capsys, "eval", *use, "--missing", -1)

@@ -21,6 +21,7 @@ from torch._subclasses import FakeTensorMode
 
 from msloss_sirr import InputError, Remover, RemoverConfig, load_remover, preset, remove, save_remover
 from msloss_sirr.models.compact import CompactNet
+from msloss_sirr.models.ensemble import FlipEnsemble
 from msloss_sirr.models.squeeze import SqueezeUNet
 from msloss_sirr.models.unet import UNet
 from msloss_sirr.training.presets import PRESETS, defaults
@@ -250,6 +251,19 @@ def test_squeezenet_is_torchvisions_looked_at_where_the_pixels_are() -> None:
     theirs = features[:2](F.pad(network.normalise(image), (1, 1, 1, 1)))[..., : ours.shape[-2], : ours.shape[-1]]
     torch.testing.assert_close(ours, theirs)
     assert [tuple(network.encoder[: end + 1](image).shape[1:]) for end in (4, 7, 12)] == SIZES
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_flip_ensemble_is_the_mean_of_two_and_turns_with_the_photograph(kind: str) -> None:
+    remover, image = awake(Remover(KINDS[kind])).eval(), torch.rand(2, 3, 17, 22)
+    depth, ensemble = depth_for(remover, image), FlipEnsemble(remover)
+    estimate = ensemble(image, *depth)
+    there, back = remover(image, *depth), remover(image.flip(-1), *(d.flip(-1) for d in depth))
+    for found, one, other in zip(estimate, there, back, strict=True):
+        torch.testing.assert_close(found, (one + other.flip(-1)) / 2)
+        assert not torch.allclose(found, one)
+    turned = ensemble(image.flip(-1), *(d.flip(-1) for d in depth))
+    torch.testing.assert_close(turned.transmission.flip(-1), estimate.transmission)
 
 
 def test_checkpoint_in_half_precision_is_read_as_float32(tmp_path: Path) -> None:
