@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import tyro
 
@@ -13,9 +13,11 @@ from msloss_sirr.data.config import DataConfig
 from msloss_sirr.errors import InputError
 from msloss_sirr.losses.config import LossConfig
 from msloss_sirr.models.config import RemoverConfig
+from msloss_sirr.synthesis.config import SynthesisConfig
 from msloss_sirr.training.config import OF_A_START, TrainConfig
 from msloss_sirr.training.written import read_options, with_options
 
+PresetName = Literal["compact", "paper", "shipped"]
 PRESETS: dict[str, TrainConfig] = {
     "compact": TrainConfig(val=tyro.MISSING, out=tyro.MISSING),
     "paper": TrainConfig(
@@ -39,6 +41,24 @@ PRESETS: dict[str, TrainConfig] = {
         ),
         loss=LossConfig(transmission=1.0, reflection=1.0, gradient=1.0, feature=1.0, backbone="vgg19"),
     ),
+    "shipped": TrainConfig(
+        val=tyro.MISSING,
+        out=tyro.MISSING,
+        data=DataConfig(
+            real_share=0.5,
+            clean_share=0.2,
+            crop=224,
+            synthesis=SynthesisConfig(linear=1.0, clip=1.0, screen=1.0, transplant=3.0),
+        ),
+        steps=2,
+        epochs=30,
+        epoch_images=1500,
+        lr=5e-4,
+        average=0.998,
+        clip=1.0,
+        model=RemoverConfig(architecture="squeezenet", networks="transmission", channels=(32, 64, 128)),
+        loss=LossConfig(measure="l1", gradient=5.0),
+    ),
 }
 """The defaults of a training, with the folders it needs left open."""
 
@@ -47,9 +67,9 @@ PRESETS: dict[str, TrainConfig] = {
 class TrainOptions(TrainConfig):
     """Train a remover with the multi-step loss, on real pairs, photos on which reflections are made, or both."""
 
-    preset: Literal["compact", "paper"] = "compact"
+    preset: PresetName = "compact"
     """What the defaults of all other options are: compact trains networks for little time and memory; paper is the
-    training of the paper, as it says."""
+    training of the paper, as it says; shipped that of the remover in the package, which needs pairs and photos."""
     config: Path | None = None
     """YAML file of options by their names; those given on the command line go before it. The config.json of another
     run's folder is one, too."""
@@ -59,7 +79,8 @@ def preset(name: str, *, val: Path, out: Path, **changes: Any) -> TrainConfig:
     """Return a training by its name.
 
     Args:
-        name: ``"paper"``, the training of the paper, as it says; or ``"compact"``, for little time and memory.
+        name: ``"paper"``, the training of the paper, as it says; ``"compact"``, for little time and memory; or
+            ``"shipped"``, that of the remover in the package.
         val: folder of real pairs that the best checkpoint is chosen by.
         out: folder of the run.
         **changes: other fields of `TrainConfig` or of its `DataConfig`: the folders to train on, and what is to differ.
@@ -88,7 +109,7 @@ def defaults(words: Sequence[str]) -> TrainOptions:
     asked = parser.parse_known_args(words)[0]
     told = {} if asked.config is None else read_options(asked.config)
     wanted = asked.preset or told.get("preset")
-    name: Literal["compact", "paper"] = "paper" if wanted == "paper" else "compact"  # another name is refused later
+    name: PresetName = next((known for known in get_args(PresetName) if known == wanted), "compact")  # or refused later
     chosen = PRESETS[name]
     known = {field.name: getattr(chosen, field.name) for field in dataclasses.fields(chosen)}
     options = TrainOptions(**known, preset=name)

@@ -30,7 +30,7 @@ from msloss_sirr.synthesis.making import build_synthesis
 from msloss_sirr.training.presets import PRESETS
 
 STEPS = 3
-SIZES = {"compact": (192, 4), "paper": (336, 1)}
+SIZES = {"shipped": (224, 4), "compact": (192, 4), "paper": (336, 1)}
 """Crop and batch of the presets."""
 
 

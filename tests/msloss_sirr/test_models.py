@@ -442,7 +442,7 @@ def test_the_paper_preset_is_section_four_of_the_paper(tmp_path: Path) -> None:
         assert (options.pop("preset"), options.pop("config")) == ("paper", None)
         assert {**options, "val": 0, "out": 0} == {**told, "val": 0, "out": 0, "data": {**told["data"], "photos": ()}}
     assert defaults(["train", "--preset"]).preset == defaults([]).preset == "compact"
-    with pytest.raises(InputError, match="there is no preset 'papers'; give one of compact, paper"):
+    with pytest.raises(InputError, match="there is no preset 'papers'; give one of compact, paper, shipped"):
         preset("papers", val=tmp_path, out=tmp_path)
 
 
