@@ -21,10 +21,10 @@ class SqueezeUNet(nn.Module):
     """A U-Net whose way down is SqueezeNet 1.1, for images of any size.
 
     ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``. The first three channels are looked at by SqueezeNet:
-    RGB, sRGB-encoded, [0, 1]; all of them, folded by fours into channels, are given to the last level of the way up.
-    What SqueezeNet sees is normalised at every pixel over the channels; its mean over the whole picture is added
-    everywhere at the lowest level. Sides that are no
-    multiple of 16 are continued by their border for the computation, and cut again.
+    RGB, sRGB-encoded, [0, 1]; all of them, folded by fours into channels, are given to the way up at a quarter of the
+    size, and as they are to two last convolutions at full size. What SqueezeNet sees is normalised at every pixel over
+    the channels; its mean over the whole picture is added everywhere at the lowest level. Sides that are no multiple of
+    16 are continued by their border for the computation, and cut again.
 
     SqueezeNet's convolutions and poolings are padded by zeros, so that its levels lie on the pixels that are folded.
     Its weights, too, are random at first.
@@ -45,6 +45,7 @@ class SqueezeUNet(nn.Module):
         super().__init__()
         fine, middle, coarse = channels
         folded = in_channels * 4**2
+        full = max(fine // 2, 1)
         quarter, eighth, sixteenth = _TAPS.values()
         self.normalise = Normalise(persistent=True)
         self.encoder = _encoder()
@@ -55,7 +56,9 @@ class SqueezeUNet(nn.Module):
         self.skips = nn.ModuleList([nn.Conv2d(eighth, middle, 1), nn.Conv2d(quarter + folded, fine, 1)])
         self.narrow = nn.ModuleList([nn.Conv2d(coarse, middle, 1), nn.Conv2d(middle, fine, 1)])
         self.up = nn.ModuleList([_block(2 * middle, middle), _block(2 * fine, fine)])
-        self.out = nn.Conv2d(fine, out_channels * 4**2, 3, padding=1)
+        self.thin = nn.Conv2d(fine, full, 1)
+        self.last = nn.Sequential(nn.Conv2d(full + in_channels, full, 3, padding=1), nn.ReLU(inplace=True))
+        self.out = nn.Conv2d(full, out_channels, 3, padding=1)
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
@@ -80,7 +83,8 @@ class SqueezeUNet(nn.Module):
         for skip, narrow, block, other in zip(self.skips, self.narrow, self.up, beside, strict=True):
             raised = F.interpolate(narrow(h), scale_factor=2, mode="bilinear", align_corners=False)
             h = block(torch.cat([skip(other), raised], dim=1))
-        return F.pixel_shuffle(self.out(h), 4)[..., :height, :width]
+        raised = F.interpolate(self.thin(h), scale_factor=4, mode="bilinear", align_corners=False)
+        return self.out(self.last(torch.cat([x, raised], dim=1)))[..., :height, :width]  # type: ignore[no-any-return]
 
 
 def _encoder() -> nn.Sequential:
