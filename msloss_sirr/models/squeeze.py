@@ -22,9 +22,9 @@ class SqueezeUNet(nn.Module):
 
     ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``. The first three channels are looked at by SqueezeNet:
     RGB, sRGB-encoded, [0, 1]; all of them, folded by fours into channels, are given to the way up at a quarter of the
-    size, and as they are to two last convolutions at full size. What SqueezeNet sees is normalised at every pixel over
-    the channels; its mean over the whole picture is added everywhere at the lowest level. Sides that are no multiple of
-    16 are continued by their border for the computation, and cut again.
+    size, and as they are to two convolutions at full size, which refine an estimate at a quarter of it. What SqueezeNet
+    sees is normalised at every pixel over the channels; its mean over the whole picture is added everywhere at the
+    lowest level. Sides that are no multiple of 16 are continued by their border for the computation, and cut again.
 
     SqueezeNet's convolutions and poolings are padded by zeros, so that its levels lie on the pixels that are folded.
     Its weights, too, are random at first.
@@ -57,14 +57,16 @@ class SqueezeUNet(nn.Module):
         self.narrow = nn.ModuleList([nn.Conv2d(coarse, middle, 1), nn.Conv2d(middle, fine, 1)])
         self.up = nn.ModuleList([_block(2 * middle, middle), _block(2 * fine, fine)])
         self.thin = nn.Conv2d(fine, full, 1)
-        self.last = nn.Sequential(nn.Conv2d(full + in_channels, full, 3, padding=1), nn.ReLU(inplace=True))
+        self.last = nn.Conv2d(full + in_channels, full, 3, padding=1)
         self.out = nn.Conv2d(full, out_channels, 3, padding=1)
+        self.rough = nn.Conv2d(fine, out_channels, 3, padding=1)
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
         if silent:
             nn.init.zeros_(self.out.weight)
+            nn.init.zeros_(self.rough.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the output for ``x``; see the class."""
@@ -83,8 +85,11 @@ class SqueezeUNet(nn.Module):
         for skip, narrow, block, other in zip(self.skips, self.narrow, self.up, beside, strict=True):
             raised = F.interpolate(narrow(h), scale_factor=2, mode="bilinear", align_corners=False)
             h = block(torch.cat([skip(other), raised], dim=1))
-        raised = F.interpolate(self.thin(h), scale_factor=4, mode="bilinear", align_corners=False)
-        return self.out(self.last(torch.cat([x, raised], dim=1)))[..., :height, :width]  # type: ignore[no-any-return]
+        quarter = torch.cat([self.rough(h), self.thin(h)], dim=1)
+        raised = F.interpolate(quarter, scale_factor=4, mode="bilinear", align_corners=False)
+        rough, raised = torch.split(raised, [self.rough.out_channels, self.thin.out_channels], dim=1)
+        fine = F.leaky_relu(self.last(torch.cat([x, raised], dim=1)), 0.1)
+        return (rough + self.out(fine))[..., :height, :width]  # type: ignore[no-any-return]
 
 
 def _encoder() -> nn.Sequential:
