@@ -52,17 +52,17 @@ class SqueezeUNet(nn.Module):
         self.norms = nn.ModuleList(ChannelNorm(width) for width in _TAPS.values())  # its features are of any magnitude
         self.whole = nn.Linear(sixteenth, coarse)
         self.lowest = nn.Conv2d(sixteenth, coarse, 1)
-        self.refine = _block(coarse, coarse)
+        self.refine = _Refining(coarse)
         self.skips = nn.ModuleList([nn.Conv2d(eighth, middle, 1), nn.Conv2d(quarter + folded, fine, 1)])
         self.narrow = nn.ModuleList([nn.Conv2d(coarse, middle, 1), nn.Conv2d(middle, fine, 1)])
-        self.up = nn.ModuleList([_block(2 * middle, middle), _block(2 * fine, fine)])
+        self.up = nn.ModuleList([_Refining(middle), _Refining(fine)])
         self.thin = nn.Conv2d(fine, full, 1)
         self.last = nn.Conv2d(full + in_channels, full, 3, padding=1)
         self.out = nn.Conv2d(full, out_channels, 3, padding=1)
         self.rough = nn.Conv2d(fine, out_channels, 3, padding=1)
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
         if silent:
             nn.init.zeros_(self.out.weight)
@@ -79,17 +79,29 @@ class SqueezeUNet(nn.Module):
                 seen.append(h)
         quarter, eighth, sixteenth = (norm(features) for norm, features in zip(self.norms, seen, strict=True))
         mean = (sixteenth * shares(height, width, _DEEPEST, sixteenth)).sum(dim=(2, 3))
-        h = F.relu(self.lowest(sixteenth) + self.whole(mean)[:, :, None, None])
-        h = h + self.refine(h)
+        h = self.refine(self.lowest(sixteenth) + self.whole(mean)[:, :, None, None])
         beside = eighth, torch.cat([quarter, F.pixel_unshuffle(x, 4)], dim=1)
         for skip, narrow, block, other in zip(self.skips, self.narrow, self.up, beside, strict=True):
             raised = F.interpolate(narrow(h), scale_factor=2, mode="bilinear", align_corners=False)
-            h = block(torch.cat([skip(other), raised], dim=1))
+            h = block(skip(other) + raised)
         quarter = torch.cat([self.rough(h), self.thin(h)], dim=1)
         raised = F.interpolate(quarter, scale_factor=4, mode="bilinear", align_corners=False)
         rough, raised = torch.split(raised, [self.rough.out_channels, self.thin.out_channels], dim=1)
-        fine = F.leaky_relu(self.last(torch.cat([x, raised], dim=1)), 0.1)
+        fine = _leaky(self.last(torch.cat([x, raised], dim=1)))
         return (rough + self.out(fine))[..., :height, :width]  # type: ignore[no-any-return]
+
+
+class _Refining(nn.Module):
+    """Two convolutions whose result is added to what they are given: what passes by cannot die."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = ChannelNorm(width)
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, h: Tensor) -> Tensor:
+        return h + self.second(_leaky(self.first(self.norm(h))))  # type: ignore[no-any-return]
 
 
 def _encoder() -> nn.Sequential:
@@ -103,8 +115,5 @@ def _encoder() -> nn.Sequential:
     )
 
 
-def _block(inputs: int, outputs: int) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for width in (inputs, outputs):
-        layers += [nn.Conv2d(width, outputs, 3, padding=1), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers)
+def _leaky(h: Tensor) -> Tensor:
+    return F.leaky_relu(h, 0.1)
