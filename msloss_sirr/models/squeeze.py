@@ -21,10 +21,11 @@ class SqueezeUNet(nn.Module):
     """A U-Net whose way down is SqueezeNet 1.1, for images of any size.
 
     ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``. The first three channels are looked at by SqueezeNet:
-    RGB, sRGB-encoded, [0, 1]; all of them, folded by fours into channels, are given to the way up at a quarter of the
-    size, and as they are to two convolutions at full size, which refine an estimate at a quarter of it. What SqueezeNet
-    sees is normalised at every pixel over the channels; its mean over the whole picture is added everywhere at the
-    lowest level. Sides that are no multiple of 16 are continued by their border for the computation, and cut again.
+    RGB, sRGB-encoded, [0, 1]; all of them, folded by fours into channels, are given to the last level of the way up.
+    What SqueezeNet sees is normalised at every pixel over the channels; its mean over the whole picture is added
+    everywhere at the lowest level. The output is unfolded from channels, which leaves a grid of four pixels, and
+    smoothed by means over four, which take that out. Sides that are no multiple of 16 are continued by their border for
+    the computation, and cut again.
 
     SqueezeNet's convolutions and poolings are padded by zeros, so that its levels lie on the pixels that are folded.
     Its weights, too, are random at first.
@@ -45,28 +46,23 @@ class SqueezeUNet(nn.Module):
         super().__init__()
         fine, middle, coarse = channels
         folded = in_channels * 4**2
-        full = max(fine // 2, 1)
         quarter, eighth, sixteenth = _TAPS.values()
         self.normalise = Normalise(persistent=True)
         self.encoder = _encoder()
         self.norms = nn.ModuleList(ChannelNorm(width) for width in _TAPS.values())  # its features are of any magnitude
         self.whole = nn.Linear(sixteenth, coarse)
         self.lowest = nn.Conv2d(sixteenth, coarse, 1)
-        self.refine = _Refining(coarse)
+        self.refine = _block(coarse, coarse)
         self.skips = nn.ModuleList([nn.Conv2d(eighth, middle, 1), nn.Conv2d(quarter + folded, fine, 1)])
         self.narrow = nn.ModuleList([nn.Conv2d(coarse, middle, 1), nn.Conv2d(middle, fine, 1)])
-        self.up = nn.ModuleList([_Refining(middle), _Refining(fine)])
-        self.thin = nn.Conv2d(fine, full, 1)
-        self.last = nn.Conv2d(full + in_channels, full, 3, padding=1)
-        self.out = nn.Conv2d(full, out_channels, 3, padding=1)
-        self.rough = nn.Conv2d(fine, out_channels, 3, padding=1)
+        self.up = nn.ModuleList([_block(2 * middle, middle), _block(2 * fine, fine)])
+        self.out = nn.Conv2d(fine, out_channels * 4**2, 3, padding=1)
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
         if silent:
             nn.init.zeros_(self.out.weight)
-            nn.init.zeros_(self.rough.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the output for ``x``; see the class."""
@@ -79,29 +75,19 @@ class SqueezeUNet(nn.Module):
                 seen.append(h)
         quarter, eighth, sixteenth = (norm(features) for norm, features in zip(self.norms, seen, strict=True))
         mean = (sixteenth * shares(height, width, _DEEPEST, sixteenth)).sum(dim=(2, 3))
-        h = self.refine(self.lowest(sixteenth) + self.whole(mean)[:, :, None, None])
+        h = F.relu(self.lowest(sixteenth) + self.whole(mean)[:, :, None, None])
+        h = h + self.refine(h)
         beside = eighth, torch.cat([quarter, F.pixel_unshuffle(x, 4)], dim=1)
         for skip, narrow, block, other in zip(self.skips, self.narrow, self.up, beside, strict=True):
             raised = F.interpolate(narrow(h), scale_factor=2, mode="bilinear", align_corners=False)
-            h = block(skip(other) + raised)
-        quarter = torch.cat([self.rough(h), self.thin(h)], dim=1)
-        raised = F.interpolate(quarter, scale_factor=4, mode="bilinear", align_corners=False)
-        rough, raised = torch.split(raised, [self.rough.out_channels, self.thin.out_channels], dim=1)
-        fine = _leaky(self.last(torch.cat([x, raised], dim=1)))
-        return (rough + self.out(fine))[..., :height, :width]  # type: ignore[no-any-return]
+            h = block(torch.cat([skip(other), raised], dim=1))
+        return _smoothed(F.pixel_shuffle(self.out(h), 4))[..., :height, :width]
 
 
-class _Refining(nn.Module):
-    """Two convolutions whose result is added to what they are given: what passes by cannot die."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = ChannelNorm(width)
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
-
-    def forward(self, h: Tensor) -> Tensor:
-        return h + self.second(_leaky(self.first(self.norm(h))))  # type: ignore[no-any-return]
+def _smoothed(x: Tensor) -> Tensor:
+    """Return the mean over squares of four pixels of the mean over such squares."""
+    padded = F.pad(x, (3, 3, 3, 3), mode="replicate")
+    return F.avg_pool2d(F.avg_pool2d(padded, 4, stride=1), 4, stride=1)
 
 
 def _encoder() -> nn.Sequential:
@@ -115,5 +101,8 @@ def _encoder() -> nn.Sequential:
     )
 
 
-def _leaky(h: Tensor) -> Tensor:
-    return F.leaky_relu(h, 0.1)
+def _block(inputs: int, outputs: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for width in (inputs, outputs):
+        layers += [nn.Conv2d(width, outputs, 3, padding=1), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)
