@@ -237,6 +237,17 @@ def test_pretrained_is_the_shipped_remover_or_a_file(tmp_path: Path) -> None:
         Remover.from_pretrained(tmp_path / "none.safetensors")
 
 
+def test_what_squeezenet_unfolds_has_no_grid() -> None:
+    torch.manual_seed(0)
+    network = SqueezeUNet(3, 3, (4, 6, 8)).eval()  # not silent: its last convolution tells the pixels of a block apart
+    with torch.no_grad():
+        middle = network(torch.full((1, 3, 640, 640), 0.6))[..., 312:328, 312:328]
+        blocks = network.out(torch.rand(1, 4, 8, 8)).unflatten(1, (3, 16))
+    assert blocks.std(dim=2).mean() > 0.1 * blocks.abs().mean()
+    assert middle.abs().mean() > 1e-3
+    assert (middle - middle.mean(dim=(2, 3), keepdim=True)).abs().max() < 1e-3 * middle.abs().mean()
+
+
 SIZES = [(128, 16, 24), (256, 8, 12), (512, 4, 6)]
 
 
