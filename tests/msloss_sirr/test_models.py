@@ -25,6 +25,8 @@ from msloss_sirr.models.squeeze import SqueezeUNet
 from msloss_sirr.models.unet import UNet
 from msloss_sirr.training.presets import PRESETS, defaults
 
+from .conftest import room
+
 SMALL = RemoverConfig(channels=(4, 6, 8), patch=2, blocks=1)
 CLASSIC = RemoverConfig(architecture="unet", channels=(4, 6, 8), patch=1, upsampling="transposed")
 SQUEEZED = RemoverConfig(architecture="squeezenet", channels=(4, 6, 8))
@@ -255,6 +257,15 @@ def test_squeezenet_is_torchvisions_looked_at_where_the_pixels_are() -> None:
 def test_checkpoint_in_half_precision_is_read_as_float32(tmp_path: Path) -> None:
     save_remover(Remover(SMALL).half(), tmp_path / "a.safetensors")
     assert {p.dtype for p in load_remover(tmp_path / "a.safetensors").parameters()} == {torch.float32}
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path) -> None:
+    save_remover(Remover(SMALL), tmp_path / "a.safetensors")
+    before = (tmp_path / "a.safetensors").read_bytes()
+    with room(1000), pytest.raises(OSError, match=r"File too large: '.*a\.safetensors'$"):
+        save_remover(Remover(CLASSIC), tmp_path / "a.safetensors")
+    assert (tmp_path / "a.safetensors").read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
