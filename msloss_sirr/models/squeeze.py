@@ -23,10 +23,10 @@ class SqueezeUNet(nn.Module):
     ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``. The first three channels are looked at by SqueezeNet:
     RGB, sRGB-encoded, [0, 1]; all of them, folded by fours into channels, are given to the last level of the way up.
     What SqueezeNet sees is normalised at every pixel over the channels; its mean over the whole picture is added
-    everywhere at the lowest level. Sides that are no
-    multiple of 16 are continued by their border for the computation, and cut again.
+    everywhere at the lowest level. Sides that are no multiple of 16 are continued by their border for the computation,
+    and cut again.
 
-    SqueezeNet's convolutions and poolings are padded by zeros, so that its levels lie on the pixels that are folded.
+    SqueezeNet's first convolution and its poolings are padded, so that its levels lie on the pixels that are folded.
     Its weights, too, are random at first.
 
     Args:
