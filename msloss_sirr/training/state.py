@@ -11,6 +11,13 @@ import torch
 from msloss_sirr.errors import InputError
 from msloss_sirr.files import whole_file
 
+_NAMES = "state.pt", "state.previous.pt"
+
+
+def saved(folder: Path) -> bool:
+    """Return whether a folder holds a state, sound or not."""
+    return any((folder / name).exists() for name in _NAMES)
+
 
 class StateFiles:
     """The last two states of a training: if one is damaged, the one before it serves.
@@ -21,8 +28,7 @@ class StateFiles:
     """
 
     def __init__(self, folder: Path, holds: frozenset[str]) -> None:
-        self._last = folder / "state.pt"
-        self._previous = folder / "state.previous.pt"
+        self._last, self._previous = (folder / name for name in _NAMES)
         self._holds = holds
         self._sound = True  # as far as is known, the last state is
 
