@@ -320,15 +320,18 @@ def test_what_a_later_step_leaves_is_not_refused() -> None:
     assert torch.equal(Remover(SMALL).eval()(image).transmission, image)
 
 
-def test_remover_is_exported_and_traced_whole() -> None:
+@pytest.mark.parametrize("kind", ["compact", "squeezenet", "one squeezenet, depth"])
+def test_remover_is_exported_and_traced_whole(kind: str) -> None:
     """No decision depends on the numbers of the picture while operations are being recorded."""
-    remover, image, other = awake(Remover(SMALL)).eval(), torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16)
-    expected = remover(other).transmission
-    exported = torch.export.export(remover, (image,)).module()
-    assert torch.equal(exported(other).transmission, expected)
+    remover, image, other = awake(Remover(KINDS[kind])).eval(), torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16)
+    given, others = ((each, *depth_for(remover, each)) for each in (image, other))
+    expected = remover(*others).transmission
+    exported = torch.export.export(remover, given).module()
+    assert torch.equal(exported(*others).transmission, expected)
     compiled = torch.compile(remover, backend="eager", fullgraph=True)
-    assert torch.equal(compiled(other).transmission, expected)
-    assert Remover(SMALL).to("meta").eval()(image.to("meta")).transmission.is_meta
+    assert torch.equal(compiled(*others).transmission, expected)
+    on_meta = [each.to("meta") for each in given]
+    assert Remover(KINDS[kind]).to("meta").eval()(*on_meta).transmission.is_meta
 
 
 def test_configuration_that_makes_no_network() -> None:
