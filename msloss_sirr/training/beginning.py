@@ -73,13 +73,14 @@ def networks_of(weights: str) -> Remover:
 
 
 def _check_encoder(config: TrainConfig) -> None:
-    if (config.encoder, config.encoder_lr) == (TrainConfig.encoder, TrainConfig.encoder_lr):
+    """Raise ``InputError`` if something is asked for the encoder of networks that have none."""
+    if config.model.architecture == "squeezenet":
         return
-    told = f"encoder is {config.encoder}, encoder_lr {config.encoder_lr}"
-    if config.model.architecture != "squeezenet":
-        raise InputError(f"{told}, but {config.model.architecture} networks have no encoder; leave them out")
-    if config.weights is not None and config.encoder != TrainConfig.encoder:
-        raise InputError(f"{told}, but {config.weights} has the encoder already; leave --encoder out, or --weights")
+    if (config.encoder, config.encoder_lr) != (TrainConfig.encoder, TrainConfig.encoder_lr):
+        raise InputError(
+            f"encoder is {config.encoder}, encoder_lr {config.encoder_lr}, but {config.model.architecture} networks "
+            "have no encoder; leave them out"
+        )
 
 
 def _continued(config: TrainConfig, weights: str) -> Remover:

@@ -100,6 +100,7 @@ def defaults(words: Sequence[str]) -> TrainOptions:
     known = {field.name: getattr(chosen, field.name) for field in dataclasses.fields(chosen)}
     options = TrainOptions(**known, preset=name)
     weights = asked.weights or told.get("weights")
+    weights = None if weights == "None" else weights  # which the parser takes for none, in place of a file's
     out = asked.out or told.get("out")
     begun = Path(str(out)) / "config.json"
     if weights is not None and asked.resume and out is not None and begun.exists():
