@@ -32,7 +32,9 @@ def main(words: Sequence[str] | None = None) -> None:
     """
     with one_line_errors("msloss-sirr"):
         words = sys.argv[1:] if words is None else words
-        train: Any = Annotated[TrainOptions, tyro.conf.subcommand("train", default=defaults(words))]
+        train: Any = Annotated[
+            TrainOptions, tyro.conf.subcommand("train", default=defaults(words if "train" in words[:1] else ()))
+        ]
         remove: Any = Annotated[RemoveConfig, tyro.conf.subcommand("remove")]
         evaluate: Any = Annotated[EvalConfig, tyro.conf.subcommand("eval")]
         commands = train | remove | evaluate | data.COMMANDS | refgan.COMMANDS

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from msloss_sirr.errors import InputError
@@ -29,12 +29,14 @@ def save_network(
         path: ends in ``.safetensors``.
         kind: what `load_network` is to look for.
         notes: more to be said in the file's metadata.
+
+    Raises:
+        OSError: if the system refuses, as where the disk is full.
     """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     told = json.dumps(None if config is None else dataclasses.asdict(config))
     with whole_file(path) as partial:
-        save_file(state, partial, {**(notes or {}), "format": kind, "config": told})
-        _order_metadata(partial)
+        partial.write_bytes(_ordered(save(state, {**(notes or {}), "format": kind, "config": told})))
 
 
 def load_network(
@@ -73,15 +75,14 @@ def load_network(
     return network.eval()
 
 
-def _order_metadata(path: Path) -> None:
-    """Put the metadata of a file in the order of their names: as they are written, their order is left to chance."""
-    content = path.read_bytes()
+def _ordered(content: bytes) -> bytes:
+    """Return a file with its metadata in the order of their names: as it is made, their order is left to chance."""
     begin = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(content[8:begin])
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
     ordered = json.dumps(header, separators=(",", ":")).encode()
     ordered += b" " * (-len(ordered) % 8)
-    path.write_bytes(len(ordered).to_bytes(8, "little") + ordered + content[begin:])
+    return len(ordered).to_bytes(8, "little") + ordered + content[begin:]
 
 
 def _wide(tensor: torch.Tensor) -> torch.Tensor:

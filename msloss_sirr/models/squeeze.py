@@ -27,7 +27,7 @@ class SqueezeUNet(nn.Module):
     smoothed by means over four, which take that out. Sides that are no multiple of 16 are continued by their border for
     the computation, and cut again.
 
-    SqueezeNet's convolutions and poolings are padded by zeros, so that its levels lie on the pixels that are folded.
+    SqueezeNet's first convolution and its poolings are padded, so that its levels lie on the pixels that are folded.
     Its weights, too, are random at first.
 
     Args:

@@ -12,6 +12,7 @@ from msloss_sirr.models.checkpoint import load_remover
 from msloss_sirr.models.remover import Remover
 from msloss_sirr.models.squeeze import SqueezeUNet
 from msloss_sirr.training.config import TrainConfig
+from msloss_sirr.training.state import saved
 
 SHIPPED = "shipped"
 """Instead of a checkpoint: the remover that comes with the package."""
@@ -20,10 +21,15 @@ SHIPPED = "shipped"
 def begin_remover(config: TrainConfig) -> Remover:
     """Return the remover that a training begins with: as its configuration says, or that of another checkpoint.
 
+    A run that is resumed from a state has all weights there: what it began with is not looked for.
+
     Raises:
-        InputError: if weights that it begins with cannot be had, or the checkpoint's networks are not those that the
-            configuration says.
+        InputError: if weights that it begins with cannot be had, the checkpoint's networks are not those that the
+            configuration says, or they have no use for the encoder that it names.
     """
+    if config.resume and saved(config.out):
+        return Remover(config.model)
+    _check_encoder(config)
     if config.weights is not None:
         return _continued(config, config.weights)
     remover = Remover(config.model)
@@ -40,6 +46,7 @@ def begin_remover(config: TrainConfig) -> Remover:
 def beginnings(config: TrainConfig) -> list[Path]:
     """Return the files of weights, given by name, that a training makes use of."""
     named = [config.weights if config.weights != SHIPPED else None, config.loss.weights]
+    named += [config.depth.weights if config.model.depth != "none" else None]
     if config.model.architecture == "squeezenet" and config.weights is None:
         named += [config.encoder if config.encoder not in {"imagenet", "random"} else None]
     return [Path(name) for name in named if name is not None]
@@ -65,10 +72,23 @@ def networks_of(weights: str) -> Remover:
     return load_remover(None if weights == SHIPPED else weights)
 
 
+def _check_encoder(config: TrainConfig) -> None:
+    """Raise ``InputError`` if something is asked for the encoder of networks that have none."""
+    if config.model.architecture == "squeezenet":
+        return
+    if (config.encoder, config.encoder_lr) != (TrainConfig.encoder, TrainConfig.encoder_lr):
+        raise InputError(
+            f"encoder is {config.encoder}, encoder_lr {config.encoder_lr}, but {config.model.architecture} networks "
+            "have no encoder; leave them out"
+        )
+
+
 def _continued(config: TrainConfig, weights: str) -> Remover:
     remover = networks_of(weights)
     then, now = dataclasses.asdict(remover.config), dataclasses.asdict(config.model)
     differ = [f"{name} {then[name]}, not {now[name]}" for name in now if then[name] != now[name]]
     if differ:
-        raise InputError(f"{weights} has networks of {', '.join(differ)}; leave --model out to train them as they are")
+        raise InputError(
+            f"{weights} has networks of {', '.join(differ)}; leave the model out to train them as they are"
+        )
     return remover.train()

@@ -114,7 +114,8 @@ class TrainConfig(RunConfig):
     """What the way down of a new squeezenet begins with: imagenet, the weights that torchvision downloads once; a file
     of them; or random."""
     encoder_lr: Annotated[float, arg(name="encoder-lr")] = 0.1
-    """Learning rate of what has been learned elsewhere, the way down of a squeezenet, as a share of the others'."""
+    """Learning rate of the way down of a squeezenet, which has been learned elsewhere, as a share of the others'; 1
+    suits a random one."""
 
     steps: int = 3
     """M: how many times the remover is applied to its own output, at most."""

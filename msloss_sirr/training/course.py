@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from accelerate.utils import set_seed
 from torch import Tensor
@@ -224,9 +224,8 @@ class Course:
         """Set the learning rate, and return it."""
         rising = min(1.0, (self._pace.done + 1) / (self._warmup + 1))
         lr = self.config.lr * rising * self._shape(fraction)
-        for optimizer in trainee.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = lr * group.get("share", 1.0)
+        for group in _groups(trainee):
+            group["lr"] = lr * group.get("share", 1.0)
         return lr
 
     def _save(self, trainee: Trainee) -> None:
@@ -247,9 +246,12 @@ class Course:
         state = self.folder.load()
         if state is None:
             return
+        shares = [group.get("share", 1.0) for group in _groups(trainee)]  # of the configuration, not of the state
         try:
             for name, part in trainee.parts.items():
                 part.load_state_dict(state[name])
+            for group, share in zip(_groups(trainee), shares, strict=True):
+                group["share"] = share
             self._epoch, self._batch = int(state["epoch"]), int(state["batch"])
             self._pace.load_state_dict(state["pace"])
             each = state["each"]
@@ -265,6 +267,11 @@ class Course:
 def say(line: str) -> None:
     """Write a line to standard error."""
     print(line, file=sys.stderr)  # noqa: T201
+
+
+def _groups(trainee: Trainee) -> list[dict[str, Any]]:
+    """Return the groups of weights of all optimisers."""
+    return [group for optimizer in trainee.optimizers for group in optimizer.param_groups]
 
 
 def _say_nothing(_: str) -> None:

@@ -84,28 +84,35 @@ def preset(name: str, *, val: Path, out: Path, **changes: Any) -> TrainConfig:
         val: folder of real pairs that the best checkpoint is chosen by.
         out: folder of the run.
         **changes: other fields of `TrainConfig` or of its `DataConfig`: the folders to train on, and what is to differ.
+            With ``weights`` and no ``model``, the networks are those of the checkpoint.
 
     Raises:
-        InputError: if there is none of that name.
+        InputError: if there is none of that name, or no such checkpoint.
     """
     if name not in PRESETS:
         raise InputError(f"there is no preset {name!r}; give one of {', '.join(sorted(PRESETS))}")
     of_data = {field.name for field in dataclasses.fields(DataConfig)}
     data = {field: changes.pop(field) for field in of_data & changes.keys()}
     changes["data"] = dataclasses.replace(changes.get("data", PRESETS[name].data), **data)
+    if changes.get("weights") is not None:
+        changes.setdefault("model", _networks_of(str(changes["weights"])))
     return dataclasses.replace(PRESETS[name], val=val, out=out, **changes)
 
 
 def defaults(words: Sequence[str]) -> TrainOptions:
     """Return the defaults that the words of a command line ask for, by ``--preset``, ``--config`` and ``--weights``.
 
+    With ``--resume`` the networks are those of the run, which needs no file that it began with any more.
+
     Raises:
-        InputError: if the file cannot be used.
+        InputError: if a file cannot be used.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--preset", nargs="?")
     parser.add_argument("--config", nargs="?", type=Path)
     parser.add_argument("--weights", nargs="?")
+    parser.add_argument("--out", nargs="?", type=Path)
+    parser.add_argument("--resume", nargs="?", const=True)
     asked = parser.parse_known_args(words)[0]
     told = {} if asked.config is None else read_options(asked.config)
     wanted = asked.preset or told.get("preset")
@@ -114,7 +121,13 @@ def defaults(words: Sequence[str]) -> TrainOptions:
     known = {field.name: getattr(chosen, field.name) for field in dataclasses.fields(chosen)}
     options = TrainOptions(**known, preset=name)
     weights = asked.weights or told.get("weights")
-    if weights is not None:
+    weights = None if weights == "None" else weights  # which the parser takes for none, in place of a file's
+    out = asked.out or told.get("out")
+    begun = Path(str(out)) / "config.json"
+    if weights is not None and asked.resume and out is not None and begun.exists():
+        model = {"model": read_options(begun).get("model", {})}
+        options = with_options(options, model, begun)
+    elif weights is not None:
         options = dataclasses.replace(options, model=_networks_of(str(weights)))
     if asked.config is None:
         return options

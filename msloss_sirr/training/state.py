@@ -11,6 +11,13 @@ import torch
 from msloss_sirr.errors import InputError
 from msloss_sirr.files import whole_file
 
+_NAMES = "state.pt", "state.previous.pt"
+
+
+def saved(folder: Path) -> bool:
+    """Return whether a folder holds a state, sound or not."""
+    return any((folder / name).exists() for name in _NAMES)
+
 
 class StateFiles:
     """The last two states of a training: if one is damaged, the one before it serves.
@@ -21,8 +28,7 @@ class StateFiles:
     """
 
     def __init__(self, folder: Path, holds: frozenset[str]) -> None:
-        self._last = folder / "state.pt"
-        self._previous = folder / "state.previous.pt"
+        self._last, self._previous = (folder / name for name in _NAMES)
         self._holds = holds
         self._sound = True  # as far as is known, the last state is
 
@@ -32,9 +38,13 @@ class StateFiles:
         return self._last, self._previous
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Write a state, whole or not at all; the last becomes the one before it."""
+        """Write a state, whole or not at all; the last becomes the one before it.
+
+        Raises:
+            OSError: if the system refuses, as where the disk is full.
+        """
         with whole_file(self._last) as partial:
-            torch.save(dict(state), partial)
+            _write(dict(state), partial)
             if self._sound:
                 self._set_aside()
         self._sound = True
@@ -87,3 +97,13 @@ class StateFiles:
         if not isinstance(state, dict) or not state.keys() >= self._holds:
             raise InputError(f"{path} is no state of a training")
         return state
+
+
+def _write(state: Mapping[str, Any], path: Path) -> None:
+    try:
+        with path.open("wb") as file:
+            torch.save(state, file)
+    except RuntimeError as error:  # PyTorch's own words, about positions in the file, for what the system refused
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise

@@ -1,7 +1,9 @@
 """Small photographs and pairs, made up."""
 
 import dataclasses
+import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,17 @@ def pixels_of(path: Path) -> np.ndarray:
 def drawing(config: TrainConfig, **changes: Any) -> TrainConfig:
     """Return a training that draws from other data."""
     return dataclasses.replace(config, data=dataclasses.replace(config.data, **changes))
+
+
+@contextmanager
+def room(size: int) -> Iterator[None]:
+    """Have the system refuse files of more than so many bytes, as it does where the disk is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def interrupt_at(patch: pytest.MonkeyPatch, epoch: int) -> None:

@@ -26,6 +26,8 @@ from msloss_sirr.models.squeeze import SqueezeUNet
 from msloss_sirr.models.unet import UNet
 from msloss_sirr.training.presets import PRESETS, defaults
 
+from .conftest import room
+
 SMALL = RemoverConfig(channels=(4, 6, 8), patch=2, blocks=1)
 CLASSIC = RemoverConfig(architecture="unet", channels=(4, 6, 8), patch=1, upsampling="transposed")
 SQUEEZED = RemoverConfig(architecture="squeezenet", channels=(4, 6, 8))
@@ -282,6 +284,15 @@ def test_checkpoint_in_half_precision_is_read_as_float32(tmp_path: Path) -> None
     assert {p.dtype for p in load_remover(tmp_path / "a.safetensors").parameters()} == {torch.float32}
 
 
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path) -> None:
+    save_remover(Remover(SMALL), tmp_path / "a.safetensors")
+    before = (tmp_path / "a.safetensors").read_bytes()
+    with room(1000), pytest.raises(OSError, match=r"File too large: '.*a\.safetensors'$"):
+        save_remover(Remover(CLASSIC), tmp_path / "a.safetensors")
+    assert (tmp_path / "a.safetensors").read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_other_files_are_refused(tmp_path: Path) -> None:
     save_file({"weight": torch.zeros(3)}, tmp_path / "other.safetensors")
     (tmp_path / "text.safetensors").write_text("text")
@@ -334,15 +345,18 @@ def test_what_a_later_step_leaves_is_not_refused() -> None:
     assert torch.equal(Remover(SMALL).eval()(image).transmission, image)
 
 
-def test_remover_is_exported_and_traced_whole() -> None:
+@pytest.mark.parametrize("kind", ["compact", "squeezenet", "one squeezenet, depth"])
+def test_remover_is_exported_and_traced_whole(kind: str) -> None:
     """No decision depends on the numbers of the picture while operations are being recorded."""
-    remover, image, other = awake(Remover(SMALL)).eval(), torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16)
-    expected = remover(other).transmission
-    exported = torch.export.export(remover, (image,)).module()
-    assert torch.equal(exported(other).transmission, expected)
+    remover, image, other = awake(Remover(KINDS[kind])).eval(), torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16)
+    given, others = ((each, *depth_for(remover, each)) for each in (image, other))
+    expected = remover(*others).transmission
+    exported = torch.export.export(remover, given).module()
+    assert torch.equal(exported(*others).transmission, expected)
     compiled = torch.compile(remover, backend="eager", fullgraph=True)
-    assert torch.equal(compiled(other).transmission, expected)
-    assert Remover(SMALL).to("meta").eval()(image.to("meta")).transmission.is_meta
+    assert torch.equal(compiled(*others).transmission, expected)
+    on_meta = [each.to("meta") for each in given]
+    assert Remover(KINDS[kind]).to("meta").eval()(*on_meta).transmission.is_meta
 
 
 def test_configuration_that_makes_no_network() -> None:

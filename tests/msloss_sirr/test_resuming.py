@@ -10,7 +10,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,11 @@ from msloss_sirr.holding import held
 from msloss_sirr.training.course import Course
 from msloss_sirr.training.pace import half_cosine
 from msloss_sirr.training.samples import Samples
+from msloss_sirr.training.state import StateFiles
 from msloss_sirr.training.stopping import Requests, Stopped
 from msloss_sirr.training.trainee import Trainee
 
-from .conftest import drawing, interrupt_at, pixels_of, save, smooth
+from .conftest import drawing, interrupt_at, pixels_of, room, save, smooth
 
 ADVICE = "wait until it ends, or give another --out"
 UNTIMED = ("seconds", "images_per_second")
@@ -289,19 +291,17 @@ def test_a_full_disk_leaves_the_state_before(
 ) -> None:
     run(full)
     again = dataclasses.replace(full, out=tmp_path / "again")
-    keep, saves = torch.save, 0
+    keep, saves = StateFiles.save, 0
 
-    def full_disk(state: Any, path: Path) -> None:
+    def full_disk(self: StateFiles, state: Mapping[str, Any]) -> None:
         nonlocal saves
         saves += 1
-        keep(state, path)
-        if saves == 2:
-            path.write_bytes(path.read_bytes()[:1000])
-            raise OSError(28, "No space left on device")
+        with room(1000) if saves == 2 else nullcontext():
+            keep(self, state)
 
     with monkeypatch.context() as patch:
-        patch.setattr(torch, "save", full_disk)
-        with pytest.raises(OSError, match="No space left"):
+        patch.setattr(StateFiles, "save", full_disk)
+        with pytest.raises(OSError, match=r"File too large: '.*state\.pt'$"):
             run(again)
     assert not list(again.out.glob(".*"))
     run(again, resume=True)
