@@ -22,8 +22,6 @@ _SOURCES = {
     "vgg19": _Source("VGG19_Weights.IMAGENET1K_V1", 37),
     "squeezenet1_1": _Source("SqueezeNet1_1_Weights.IMAGENET1K_V1", 13),
 }
-NETWORKS = tuple(sorted(_SOURCES))
-"""Their names, which are torchvision's."""
 
 
 class Normalise(nn.Module):
@@ -49,7 +47,7 @@ def imagenet_features(name: str, weights: Path | None, remedy: str, *, layers: i
     """Return the layers of a network, torchvision's ``features``, with ImageNet weights.
 
     Args:
-        name: of the network, one of `NETWORKS`.
+        name: of the network, as torchvision has it: ``"vgg19"`` or ``"squeezenet1_1"``.
         weights: a ``.pth`` or ``.safetensors`` file with keys as torchvision's; ``None`` takes torchvision's own,
             downloaded once to the torch hub cache.
         remedy: what else the user can do if they cannot be downloaded, in messages.

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from msloss_sirr.imagenet import Normalise
 from msloss_sirr.models.border import continued, shares
+from msloss_sirr.models.convolutions import convolutions, start
 from msloss_sirr.models.norm import ChannelNorm
 
 _DEEPEST = 16
@@ -52,17 +53,12 @@ class SqueezeUNet(nn.Module):
         self.norms = nn.ModuleList(ChannelNorm(width) for width in _TAPS.values())  # its features are of any magnitude
         self.whole = nn.Linear(sixteenth, coarse)
         self.lowest = nn.Conv2d(sixteenth, coarse, 1)
-        self.refine = _block(coarse, coarse)
+        self.refine = convolutions(coarse, coarse)
         self.skips = nn.ModuleList([nn.Conv2d(eighth, middle, 1), nn.Conv2d(quarter + folded, fine, 1)])
         self.narrow = nn.ModuleList([nn.Conv2d(coarse, middle, 1), nn.Conv2d(middle, fine, 1)])
-        self.up = nn.ModuleList([_block(2 * middle, middle), _block(2 * fine, fine)])
+        self.up = nn.ModuleList([convolutions(2 * middle, middle), convolutions(2 * fine, fine)])
         self.out = nn.Conv2d(fine, out_channels * 4**2, 3, padding=1)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.Linear):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
-        if silent:
-            nn.init.zeros_(self.out.weight)
+        start(self, self.out, silent=silent)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the output for ``x``; see the class."""
@@ -99,10 +95,3 @@ def _encoder() -> nn.Sequential:
     return nn.Sequential(
         *(nn.MaxPool2d(3, 2, padding=1) if isinstance(layer, nn.MaxPool2d) else layer for layer in layers)
     )
-
-
-def _block(inputs: int, outputs: int) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for width in (inputs, outputs):
-        layers += [nn.Conv2d(width, outputs, 3, padding=1), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers)

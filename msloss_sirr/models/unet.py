@@ -9,9 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from msloss_sirr.models.border import continued
-from msloss_sirr.models.config import GROUPS
-
-Norm = Literal["none", "batch", "instance", "group"]
+from msloss_sirr.models.convolutions import Norm, convolutions, start
 
 
 class UNet(nn.Module):
@@ -54,16 +52,11 @@ class UNet(nn.Module):
         self.fold = nn.PixelUnshuffle(patch)
         self.unfold = nn.PixelShuffle(patch)
         inner = (in_channels * patch**2, *channels)
-        self.down = nn.ModuleList(_block(a, b, norm) for a, b in zip(inner, channels, strict=False))
+        self.down = nn.ModuleList(convolutions(a, b, norm) for a, b in zip(inner, channels, strict=False))
         self.narrow = nn.ModuleList(_narrowing(below, here, upsampling) for here, below in pairwise(channels))
-        self.up = nn.ModuleList(_block(2 * here, here, norm) for here in channels[:-1])
+        self.up = nn.ModuleList(convolutions(2 * here, here, norm) for here in channels[:-1])
         self.out = nn.Conv2d(channels[0], out_channels * patch**2, 1)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
-        if silent:
-            nn.init.zeros_(self.out.weight)
+        start(self, self.out, silent=silent)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the output for ``x``; see the class."""
@@ -84,18 +77,3 @@ class UNet(nn.Module):
 
 def _narrowing(below: int, here: int, upsampling: str) -> nn.Module:
     return nn.Conv2d(below, here, 1) if upsampling == "bilinear" else nn.ConvTranspose2d(below, here, 2, stride=2)
-
-
-def _block(inputs: int, outputs: int, norm: Norm) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for width in (inputs, outputs):
-        layers += [nn.Conv2d(width, outputs, 3, padding=1), *_norm(norm, outputs), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers)
-
-
-def _norm(norm: Norm, width: int) -> list[nn.Module]:
-    if norm == "batch":
-        return [nn.BatchNorm2d(width)]
-    if norm == "instance":
-        return [nn.InstanceNorm2d(width, affine=True)]
-    return [nn.GroupNorm(GROUPS, width)] if norm == "group" else []

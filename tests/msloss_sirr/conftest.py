@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+import torchvision
 from accelerate.state import AcceleratorState
 from PIL import Image
+from safetensors.torch import save_file
 from torch import Tensor
 
 from msloss_sirr import DataConfig, RemoverConfig, TrainConfig
@@ -46,6 +48,15 @@ def pairs(tmp_path: Path) -> Path:
         save(tmp_path / "pairs" / "transmission" / f"{i}.png", scene * 0.8)
         save(tmp_path / "pairs" / "ambient" / f"{i}.png", scene * 0.8 + mirrored * 0.2)
     return tmp_path / "pairs"
+
+
+@pytest.fixture
+def squeezenet(tmp_path: Path) -> Path:
+    """A file of SqueezeNet's features, drawn at random."""
+    torch.manual_seed(0)
+    state = torchvision.models.squeezenet1_1(weights=None).state_dict()
+    save_file({k: v for k, v in state.items() if k.startswith("features.")}, tmp_path / "squeezenet.safetensors")
+    return tmp_path / "squeezenet.safetensors"
 
 
 def pixels_of(path: Path) -> np.ndarray:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from msloss_sirr import InputError, Remover, RemoverConfig, TrainConfig, load_remover, preset, save_remover, train
 from msloss_sirr.cli import main
@@ -17,18 +17,10 @@ from msloss_sirr.training.presets import defaults
 SQUEEZED = RemoverConfig(architecture="squeezenet", channels=(4, 6, 8))
 
 
-@pytest.fixture
-def features(tmp_path: Path) -> Path:
-    torch.manual_seed(5)
-    state = torchvision.models.squeezenet1_1(weights=None).state_dict()
-    save_file({key: value for key, value in state.items() if key.startswith("features.")}, tmp_path / "f.safetensors")
-    return tmp_path / "f.safetensors"
-
-
-def test_squeezenet_begins_with_the_features_it_is_given(config: TrainConfig, features: Path) -> None:
+def test_squeezenet_begins_with_the_features_it_is_given(config: TrainConfig, squeezenet: Path) -> None:
     known = torchvision.models.squeezenet1_1(weights=None).features
-    known.load_state_dict({k.removeprefix("features."): v for k, v in load_file(features).items()})
-    remover = begin_remover(dataclasses.replace(config, model=SQUEEZED, encoder=str(features)))
+    known.load_state_dict({k.removeprefix("features."): v for k, v in load_file(squeezenet).items()})
+    remover = begin_remover(dataclasses.replace(config, model=SQUEEZED, encoder=str(squeezenet)))
     for network in (remover.reflection_net, remover.transmission_net):
         assert network is not None
         state = network.encoder.state_dict()
@@ -94,10 +86,10 @@ def test_a_preset_has_the_networks_of_the_checkpoint_that_is_named(config: Train
 
 @pytest.mark.parametrize("named", ["weights", "encoder"])
 def test_a_run_goes_on_without_the_file_that_it_began_with(
-    named: str, config: TrainConfig, features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    named: str, config: TrainConfig, squeezenet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     save_remover(Remover(SQUEEZED), tmp_path / "a.safetensors")
-    given = {"weights": tmp_path / "a.safetensors", "encoder": features}[named]
+    given = {"weights": tmp_path / "a.safetensors", "encoder": squeezenet}[named]
     words = f"train --{named} {given} --val {config.val} --pairs {config.val} --out {config.out} --crop 16".split()
     words += ["--epoch-images", "2", "--batch", "2", "--device", "cpu"]
     if named == "encoder":
@@ -109,8 +101,8 @@ def test_a_run_goes_on_without_the_file_that_it_began_with(
     assert len((config.out / "metrics.jsonl").read_text().splitlines()) == 2
 
 
-def test_an_encoder_that_nothing_begins_with_is_refused(config: TrainConfig, features: Path) -> None:
-    for changes in ({"encoder": str(features)}, {"encoder": "random"}, {"encoder_lr": 0.5}):
+def test_an_encoder_that_nothing_begins_with_is_refused(config: TrainConfig, squeezenet: Path) -> None:
+    for changes in ({"encoder": str(squeezenet)}, {"encoder": "random"}, {"encoder_lr": 0.5}):
         with pytest.raises(InputError, match="but unet networks have no encoder; leave them out"):
             begin_remover(dataclasses.replace(config, **changes))
 

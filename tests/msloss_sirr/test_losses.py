@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from safetensors.torch import save_file
 from torch import nn
 
 from msloss import MultiStepLoss
@@ -25,14 +24,6 @@ STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
 
 def layers(seed: int) -> Layers:
     return Layers(smooth(seed)[None], smooth(seed + 1)[None])
-
-
-@pytest.fixture
-def squeezenet(tmp_path: Path) -> Path:
-    torch.manual_seed(0)
-    state = torchvision.models.squeezenet1_1(weights=None).state_dict()
-    save_file({k: v for k, v in state.items() if k.startswith("features.")}, tmp_path / "squeezenet.safetensors")
-    return tmp_path / "squeezenet.safetensors"
 
 
 def test_gradient_loss_against_numpy() -> None:
