@@ -45,12 +45,21 @@ def one_line_errors(program: str) -> Iterator[None]:
         if str(stop):
             print(f"{program}: {_one_line(stop)}", file=sys.stderr)  # noqa: T201
         sys.exit(128 + getattr(stop, "number", signal.SIGINT))
+    finally:
+        _part()
 
 
 def _written() -> None:
     """Have written what was printed, now that an error can still be told of."""
     if sys.stdout is not None:  # as where a program is run without any
         sys.stdout.flush()
+
+
+def _part() -> None:
+    """Leave the other processes of a training: its threads, left to Python's end, may outlive what they need."""
+    distributed = sys.modules.get("torch.distributed")  # which a command without processes need not have loaded
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def _give_up() -> None:

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import distributed
 
-from msloss_sirr import Remover, RemoverConfig, remove, save_remover
+from msloss_sirr import InputError, Remover, RemoverConfig, remove, save_remover
 from msloss_sirr.cli import main
 from msloss_sirr.cli.failing import one_line_errors
+from msloss_sirr.errors import ElsewhereError
 from msloss_sirr.images.reading import read_pixels
 from msloss_sirr.models.ensemble import FlipEnsemble
 
@@ -287,3 +289,20 @@ def test_an_interrupted_command_ends_without_a_word(capsys: pytest.CaptureFixtur
         raise KeyboardInterrupt
     assert stopped.value.code == 130
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("failure", [InputError("no"), ElsewhereError("there"), KeyboardInterrupt(), None])
+def test_processes_part_however_one_ends(failure: BaseException | None, tmp_path: Path) -> None:
+    distributed.init_process_group("gloo", init_method=f"file://{tmp_path / 'meet'}", rank=0, world_size=1)
+
+    def end() -> None:
+        with one_line_errors("msloss-sirr"):
+            if failure is not None:
+                raise failure
+
+    if failure is None:
+        end()
+    else:
+        with pytest.raises(SystemExit):
+            end()
+    assert not distributed.is_initialized()
