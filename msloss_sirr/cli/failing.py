@@ -1,5 +1,6 @@
 """How a command ends that cannot go on: one line on standard error, and an exit status."""
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -21,6 +22,18 @@ def one_line_errors(program: str) -> Iterator[None]:
     Args:
         program: the name that the line begins with.
     """
+    try:
+        with _told(program):
+            yield
+    except SystemExit as end:
+        _part(end.code)
+        raise
+    _part(0)
+
+
+@contextmanager
+def _told(program: str) -> Iterator[None]:
+    """Say in one line what a command ends with, and turn it into an exit status."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a terminal without the letters of a name is shown their numbers
             stream.reconfigure(errors="backslashreplace")
@@ -45,8 +58,6 @@ def one_line_errors(program: str) -> Iterator[None]:
         if str(stop):
             print(f"{program}: {_one_line(stop)}", file=sys.stderr)  # noqa: T201
         sys.exit(128 + getattr(stop, "number", signal.SIGINT))
-    finally:
-        _part()
 
 
 def _written() -> None:
@@ -55,11 +66,24 @@ def _written() -> None:
         sys.stdout.flush()
 
 
-def _part() -> None:
-    """Leave the other processes of a training: its threads, left to Python's end, may outlive what they need."""
+def _part(status: str | int | None) -> None:
+    """Leave the other processes of a training.
+
+    After a failure, whose traceback still holds what their threads need, the process ends here: Python would end in the
+    midst of those threads, and the process by abort.
+    """
     distributed = sys.modules.get("torch.distributed")  # which a command without processes need not have loaded
-    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+    if distributed is None or not distributed.is_available() or not distributed.is_initialized():
+        return
+    if status in (0, None):
         distributed.destroy_process_group()
+        return
+    for child in multiprocessing.active_children():
+        child.terminate()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    os._exit(status if isinstance(status, int) else 1)
 
 
 def _give_up() -> None:

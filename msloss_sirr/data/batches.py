@@ -1,5 +1,6 @@
 """What a network is trained on."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -8,6 +9,8 @@ from torch import Tensor
 from msloss_sirr.data.draws import DrawBatch, Kind
 from msloss_sirr.images.reading import to_float
 from msloss_sirr.layers import Layers
+from msloss_sirr.synthesis.chance import Chance
+from msloss_sirr.synthesis.glass import exposed, sometimes
 from msloss_sirr.synthesis.making import Synthesis
 from msloss_sirr.synthesis.recipes import Recipe
 
@@ -25,12 +28,18 @@ class Batch(NamedTuple):
 def compose(draws: DrawBatch, synthesis: Synthesis) -> Batch:
     """Turn draws into a batch, on the device they are on: real pairs as they are, the others by their recipes.
 
+    Before that, what is behind the glass is exposed otherwise, as often as the synthesis says, in both images of a
+    pair alike.
+
     The reflection of a real pair is I - T where that is positive. Where a recipe would rather reject what it made, the
     photo stays without a reflection.
     """
-    first, second = to_float(draws.first), to_float(draws.second)
-    batch = Batch(first, Layers(second, (first - second).clamp(0, 1)), draws.depth)
     kinds, seeds = draws.kind.tolist(), draws.seed.tolist()
+    first, second = _exposed(to_float(draws.first), synthesis, seeds), to_float(draws.second)
+    alike = [index for index, kind in enumerate(kinds) if kind in (Kind.REAL, Kind.CLEAN)]
+    if alike:
+        second[alike] = _exposed(second[alike], synthesis, [seeds[index] for index in alike])
+    batch = Batch(first, Layers(second, (first - second).clamp(0, 1)), draws.depth)
     for kind, recipe in ((Kind.REFLECTED, synthesis.reflect), (Kind.TRANSPLANTED, synthesis.transplant)):
         which = [index for index, other in enumerate(kinds) if other == kind]
         if which:
@@ -38,6 +47,10 @@ def compose(draws: DrawBatch, synthesis: Synthesis) -> Batch:
             for whole, part in zip((batch.ambient, *batch.target), (made.ambient, *made.target), strict=True):
                 whole[which] = part
     return batch
+
+
+def _exposed(images: Tensor, synthesis: Synthesis, seeds: Sequence[int]) -> Tensor:
+    return sometimes(images, synthesis.exposure, exposed, Chance.beside(seeds, "exposure", images))
 
 
 def _made(recipe: Recipe, scene: Tensor, reflected: Tensor, seeds: list[int]) -> Batch:

@@ -21,19 +21,19 @@ _TAPS = {4: 128, 7: 256, 12: 512}
 class SqueezeUNet(nn.Module):
     """A U-Net whose way down is SqueezeNet 1.1, for images of any size.
 
-    ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``. The first three channels are looked at by SqueezeNet:
-    RGB, sRGB-encoded, [0, 1]; all of them, folded by fours into channels, are given to the last level of the way up.
-    What SqueezeNet sees is normalised at every pixel over the channels; its mean over the whole picture is added
-    everywhere at the lowest level. The output is unfolded from channels, which leaves a grid of four pixels, and
-    smoothed by means over four, which take that out. Sides that are no multiple of 16 are continued by their border for
-    the computation, and cut again.
+    ``(N, in_channels, H, W)`` to ``(N, 3, H, W)``: the picture, which the first three channels are, times a gain, and
+    an offset, both without detail; that of the picture remains, and may be weakened or brought out. The picture, RGB,
+    sRGB-encoded, [0, 1], is looked at by SqueezeNet; all channels, folded by fours, are given to the last level of the
+    way up. What SqueezeNet sees is normalised at every pixel over the channels; its mean over the whole picture is
+    added everywhere at the lowest level. Gain and offset are unfolded from channels, which leaves a grid of four
+    pixels, and smoothed by means over four, which take that out. Sides that are no multiple of 16 are continued by
+    their border for the computation, and cut again.
 
     SqueezeNet's first convolution and its poolings are padded, so that its levels lie on the pixels that are folded.
     Its weights, too, are random at first.
 
     Args:
         in_channels: channels of the input, three or more.
-        out_channels: channels of the output.
         channels: channels of the way up, at a quarter, an eighth and a sixteenth of the size.
         silent: begin with the last convolution at zero, so that an untrained network returns zeros.
 
@@ -41,9 +41,7 @@ class SqueezeUNet(nn.Module):
     remover as in Zhang et al., CVPR 2018.
     """
 
-    def __init__(
-        self, in_channels: int, out_channels: int, channels: Sequence[int] = (32, 64, 128), *, silent: bool = False
-    ) -> None:
+    def __init__(self, in_channels: int, channels: Sequence[int] = (32, 64, 128), *, silent: bool = False) -> None:
         super().__init__()
         fine, middle, coarse = channels
         folded = in_channels * 4**2
@@ -57,12 +55,13 @@ class SqueezeUNet(nn.Module):
         self.skips = nn.ModuleList([nn.Conv2d(eighth, middle, 1), nn.Conv2d(quarter + folded, fine, 1)])
         self.narrow = nn.ModuleList([nn.Conv2d(coarse, middle, 1), nn.Conv2d(middle, fine, 1)])
         self.up = nn.ModuleList([convolutions(2 * middle, middle), convolutions(2 * fine, fine)])
-        self.out = nn.Conv2d(fine, out_channels * 4**2, 3, padding=1)
+        self.out = nn.Conv2d(fine, 2 * 3 * 4**2, 3, padding=1)
         start(self, self.out, silent=silent)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the output for ``x``; see the class."""
         height, width = x.shape[-2:]
+        picture = x[:, :3]
         x = continued(x, _DEEPEST)
         seen, h = [], self.normalise(x[:, :3])
         for index, layer in enumerate(self.encoder):
@@ -77,7 +76,8 @@ class SqueezeUNet(nn.Module):
         for skip, narrow, block, other in zip(self.skips, self.narrow, self.up, beside, strict=True):
             raised = F.interpolate(narrow(h), scale_factor=2, mode="bilinear", align_corners=False)
             h = block(torch.cat([skip(other), raised], dim=1))
-        return _smoothed(F.pixel_shuffle(self.out(h), 4))[..., :height, :width]
+        offset, gain = _smoothed(F.pixel_shuffle(self.out(h), 4))[..., :height, :width].chunk(2, dim=1)
+        return gain * picture + offset
 
 
 def _smoothed(x: Tensor) -> Tensor:
@@ -89,9 +89,7 @@ def _smoothed(x: Tensor) -> Tensor:
 def _encoder() -> nn.Sequential:
     """Return SqueezeNet's layers, each level half as large as the one above it."""
     layers: nn.Sequential = torchvision.models.squeezenet1_1(weights=None).features
-    first = layers[0]
-    assert isinstance(first, nn.Conv2d)  # noqa: S101
-    first.padding = (1, 1)
+    first = nn.Conv2d(3, 64, 3, stride=2, padding=1, padding_mode="replicate")  # zeros would be seen as a border
     return nn.Sequential(
-        *(nn.MaxPool2d(3, 2, padding=1) if isinstance(layer, nn.MaxPool2d) else layer for layer in layers)
+        first, *(nn.MaxPool2d(3, 2, padding=1) if isinstance(each, nn.MaxPool2d) else each for each in layers[1:])
     )

@@ -46,6 +46,9 @@ class SynthesisConfig:
     """How often by laying the reflection of a real pair on another picture, or on its own; needs pairs."""
     sharp: float = 0.0
     """Probability that linear, clip and screen leave what is reflected in focus."""
+    exposure: float = 0.0
+    """Probability that what is behind the glass is exposed otherwise than in its file, and under another white balance;
+    of real pairs, both images alike."""
     glass: GlassConfig = field(default_factory=GlassConfig)
 
     @property
@@ -64,5 +67,6 @@ class SynthesisConfig:
         odds = {**self.odds, "transplant": self.transplant}
         if min(odds.values()) < 0 or not 0 < sum(odds.values()) < inf:
             raise InputError(f"the odds of the recipes are {odds}; give one or more of them a positive number")
-        if not 0 <= self.sharp <= 1:
-            raise InputError(f"sharp is {self.sharp}; give a probability, from 0 to 1")
+        for name in ("sharp", "exposure"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} is {getattr(self, name)}; give a probability, from 0 to 1")

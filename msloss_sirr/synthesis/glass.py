@@ -31,13 +31,24 @@ def through(glass: GlassConfig, recipe: Recipe) -> Recipe:
     @torch.no_grad()
     def made(scene: Tensor, mirrored: Tensor, seeds: Sequence[int]) -> Composite:
         def some(images: Tensor, name: str, change: Change) -> Tensor:
-            return _some(images, getattr(glass, name), change, Chance.beside(seeds, name, images))
+            return sometimes(images, getattr(glass, name), change, Chance.beside(seeds, name, images))
 
         mirrored = some(some(some(mirrored, "lighting", relit), "ghosting", ghosted), "local", covering)
         composite = recipe(some(scene, "tint", tinted), mirrored, seeds)
         return composite._replace(ambient=some(some(composite.ambient, "noise", noisy), "jpeg", compressed))
 
     return made
+
+
+def sometimes(images: Tensor, probability: float, change: Change, chance: Chance) -> Tensor:
+    """Return images ``(N, 3, H, W)``, those changed to which it happens, as often as ``probability`` says."""
+    if probability == 0:
+        return images
+    indices = [index for index, happens in enumerate(chance.happens(probability)) if happens]
+    if not indices:
+        return images
+    changed = change(images[indices], chance.only(indices))
+    return images.index_copy(0, torch.tensor(indices, device=images.device), changed)
 
 
 def ghosted(images: Tensor, chance: Chance) -> Tensor:
@@ -77,7 +88,14 @@ def relit(images: Tensor, chance: Chance) -> Tensor:
     sides of the glass are lit by different lights.
     """
     exposure, red, blue = chance.uniform(-1, 1), chance.uniform(-_FIFTH, _FIFTH), chance.uniform(-_FIFTH, _FIFTH)
-    return encoded(linear_light(images) * 2 ** (exposure + torch.cat([red, torch.zeros_like(red), blue], dim=1)))
+    return _lit(images, exposure, red, blue)
+
+
+def exposed(images: Tensor, chance: Chance) -> Tensor:
+    """Multiply light by between 0.71 and 1.41, and red and blue each by between 0.89 and 1.12 of that."""
+    half = _FIFTH / 2
+    exposure, red, blue = chance.uniform(-0.5, 0.5), chance.uniform(-half, half), chance.uniform(-half, half)
+    return _lit(images, exposure, red, blue)
 
 
 def tinted(images: Tensor, chance: Chance) -> Tensor:
@@ -116,15 +134,9 @@ def _written(pixels: Tensor, quality: int) -> Tensor:
 _FIFTH = math.log2(1.25)
 
 
-def _some(images: Tensor, probability: float, change: Change, chance: Chance) -> Tensor:
-    """Return the images, those changed to which that happens."""
-    if probability == 0:
-        return images
-    indices = [index for index, happens in enumerate(chance.happens(probability)) if happens]
-    if not indices:
-        return images
-    changed = change(images[indices], chance.only(indices))
-    return images.index_copy(0, torch.tensor(indices, device=images.device), changed)
+def _lit(images: Tensor, exposure: Tensor, red: Tensor, blue: Tensor) -> Tensor:
+    """Multiply light by powers of two, ``(N, 1, 1, 1)``."""
+    return encoded(linear_light(images) * 2 ** (exposure + torch.cat([red, torch.zeros_like(red), blue], dim=1)))
 
 
 def _whole(shift: Tensor) -> Tensor:

@@ -17,10 +17,12 @@ class Synthesis(NamedTuple):
     """Of two photographs: one reflected in front of the other."""
     transplant: Recipe = transplant
     """Of a photograph and the reflection of a real pair."""
+    exposure: float = 0.0
+    """Probability that the scene is exposed otherwise; see `SynthesisConfig`."""
 
 
 def build_synthesis(config: SynthesisConfig) -> Synthesis:
     """Return the recipes of a configuration."""
     sharp = {name: partial(recipe, sharp=config.sharp) for name, recipe in RECIPES.items()}
     reflect = mixture(sharp, config.odds) if any(config.odds.values()) else linear
-    return Synthesis(through(config.glass, reflect), through(config.glass, transplant))
+    return Synthesis(through(config.glass, reflect), through(config.glass, transplant), config.exposure)

@@ -9,12 +9,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import distributed
 
-from msloss_sirr import InputError, Remover, RemoverConfig, remove, save_remover
+from msloss_sirr import Remover, RemoverConfig, remove, save_remover
 from msloss_sirr.cli import main
 from msloss_sirr.cli.failing import one_line_errors
-from msloss_sirr.errors import ElsewhereError
 from msloss_sirr.images.reading import read_pixels
 from msloss_sirr.models.ensemble import FlipEnsemble
 
@@ -291,18 +289,34 @@ def test_an_interrupted_command_ends_without_a_word(capsys: pytest.CaptureFixtur
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("failure", [InputError("no"), ElsewhereError("there"), KeyboardInterrupt(), None])
-def test_processes_part_however_one_ends(failure: BaseException | None, tmp_path: Path) -> None:
-    distributed.init_process_group("gloo", init_method=f"file://{tmp_path / 'meet'}", rank=0, world_size=1)
+PARTING = """
+import atexit, sys
+from torch import distributed
+from msloss_sirr.cli.failing import one_line_errors
+from msloss_sirr.errors import ElsewhereError, InputError
 
-    def end() -> None:
-        with one_line_errors("msloss-sirr"):
-            if failure is not None:
-                raise failure
+atexit.register(print, "at the end of Python:", distributed.is_initialized)
+distributed.init_process_group("gloo", init_method="file://" + sys.argv[1], rank=0, world_size=1)
+with one_line_errors("msloss-sirr"):
+    {}
+print("in a group:", distributed.is_initialized())
+"""
 
-    if failure is None:
-        end()
+
+@pytest.mark.parametrize(
+    ("end", "status", "said"),
+    [
+        ("raise InputError('no')", 2, "msloss-sirr: no\n"),
+        ("raise ElsewhereError('there')", 2, ""),
+        ("raise KeyboardInterrupt", 130, ""),
+        ("print('half a line', end='')", 0, ""),
+    ],
+)
+def test_processes_part_however_one_ends(end: str, status: int, said: str, tmp_path: Path) -> None:
+    words = [sys.executable, "-c", PARTING.format(end), str(tmp_path / "meet")]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (status, said)
+    if status:  # without Python's end, in whose midst their threads might be
+        assert ended.stdout == ""
     else:
-        with pytest.raises(SystemExit):
-            end()
-    assert not distributed.is_initialized()
+        assert ended.stdout.startswith("half a linein a group: False\nat the end of Python:")

@@ -18,7 +18,7 @@ from msloss_sirr.data.reflections import Reflections
 from msloss_sirr.data.sources import build_draws, open_pairs
 from msloss_sirr.errors import InputError
 from msloss_sirr.synthesis.config import SynthesisConfig
-from msloss_sirr.synthesis.making import Synthesis
+from msloss_sirr.synthesis.making import Synthesis, build_synthesis
 from msloss_sirr.synthesis.recipes import Composite, linear
 from msloss_sirr.synthesis.transplant import reflection_of, transplant
 
@@ -231,11 +231,36 @@ def test_reflection_of_a_real_pair_is_where_it_is_brighter() -> None:
     assert not reflection[1].any()
 
 
+def test_exposure_changes_the_scene_alike_wherever_it_is_seen() -> None:
+    grey = torch.full((4, 3, 24, 24), 100, dtype=torch.uint8)
+    darker, kinds = grey // 2, torch.tensor([Kind.REAL, Kind.CLEAN, Kind.REFLECTED, Kind.TRANSPLANTED])
+    second = torch.where((kinds == Kind.CLEAN).view(-1, 1, 1, 1), grey, darker)
+    batch = DrawBatch(grey, second, kinds, torch.arange(4))
+    seen: list[tuple[Tensor, Tensor]] = []
+
+    def watching(scene: Tensor, mirrored: Tensor, seeds: Sequence[int]) -> Composite:
+        seen.append((scene, mirrored))
+        return linear(scene, mirrored, seeds)
+
+    made = compose(
+        batch, build_synthesis(SynthesisConfig(exposure=1.0))._replace(reflect=watching, transplant=watching)
+    )
+    plain = compose(batch, Synthesis())
+    changed = [made.ambient[:2] / plain.ambient[:2], *(scene / (100 / 255) for scene, _ in seen)]
+    for factor in torch.cat(changed).unbind():
+        assert (factor - 1).abs().max() > 0.01
+        assert factor.flatten(1).std(dim=1).max() < 1e-5
+    pair = made.target.transmission[0] / plain.target.transmission[0], changed[0][0]
+    torch.testing.assert_close(*pair, atol=1e-4, rtol=0)
+    assert torch.equal(made.ambient[1], made.target.transmission[1])
+    assert all(torch.equal(mirrored, darker[2:3] / 255) for _, mirrored in seen)
+
+
 def test_composition_does_not_depend_on_the_batch(pairs: Path, photos: Path) -> None:
-    draws = draws_of(pairs, photos, real_share=0.5)
-    together = compose(collate([draws[i] for i in range(8)]), Synthesis())
+    draws, synthesis = draws_of(pairs, photos, real_share=0.5), Synthesis(exposure=0.5)
+    together = compose(collate([draws[i] for i in range(8)]), synthesis)
     for i in range(8):
-        alone = compose(collate([draws[i]]), Synthesis())
+        alone = compose(collate([draws[i]]), synthesis)
         torch.testing.assert_close(alone.ambient[0], together.ambient[i], atol=1e-6, rtol=0)
 
 

@@ -277,13 +277,13 @@ def test_mixture_makes_each_image_by_one_recipe() -> None:
             mixture(RECIPES, odds)
 
 
-@pytest.mark.parametrize("name", ["ghosted", "covering", "relit", "tinted", "noisy", "compressed"])
+@pytest.mark.parametrize("name", ["ghosted", "covering", "relit", "exposed", "tinted", "noisy", "compressed"])
 def test_glass_adds_nothing_to_no_pictures(name: str) -> None:
     none = torch.rand(0, 3, 20, 24)
     assert getattr(glass, name)(none, Chance([], none)).shape == none.shape
 
 
-@given(st.sampled_from(["ghosted", "covering", "relit", "tinted", "noisy", "compressed"]), seeds)
+@given(st.sampled_from(["ghosted", "covering", "relit", "exposed", "tinted", "noisy", "compressed"]), seeds)
 def test_what_glass_adds_stays_in_range(name: str, seed: int) -> None:
     image = smooth(3)[None]
     changed = getattr(glass, name)(image, Chance([seed], image))
@@ -333,13 +333,14 @@ def test_light_and_tint_are_within_their_bounds_and_reach_them() -> None:
         changed = getattr(glass, name)(grey, Chance(range(300), grey))
         return (light.linear_light(changed) / light.linear_light(grey))[:, :, 0, 0]
 
-    lit = factors("relit")
-    assert 0.5 <= lit[:, 1].min() < 0.55
-    assert 1.85 < lit[:, 1].max() <= 2.001
-    for channel in (0, 2):
-        balance = lit[:, channel] / lit[:, 1]
-        assert 0.799 <= balance.min() < 0.82
-        assert 1.22 < balance.max() <= 1.251
+    for name, most, balanced in (("relit", 2.0, 1.25), ("exposed", 2**0.5, 1.25**0.5)):
+        lit = factors(name)
+        assert 0.999 / most <= lit[:, 1].min() < 1.1 / most
+        assert 0.92 * most < lit[:, 1].max() <= 1.001 * most
+        for channel in (0, 2):
+            balance = lit[:, channel] / lit[:, 1]
+            assert 0.999 / balanced <= balance.min() < 1.03 / balanced
+            assert 0.97 * balanced < balance.max() <= 1.001 * balanced
     tint = factors("tinted")
     assert 0.849 <= tint.min() < 0.86
     assert 0.99 < tint.max() <= 1.001
