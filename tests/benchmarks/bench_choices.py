@@ -1,0 +1,126 @@
+"""Small trainings that differ in one choice each, at equal compute: steps, loss, data.
+
+    python tests/benchmarks/bench_choices.py --photos PHOTOS --pairs PAIRS --val VAL --clean PHOTOS --encoder FILE \\
+        --out OUT
+
+Each is the training of the shipped remover, begun with ImageNet's features, over as many applications of the network:
+with M steps, an M-th of the images. Its last weights are measured by `bench_remover.py`. What is done already in the
+output folder is not done again, and a training that was interrupted goes on. At the end, or with --report alone, a
+table.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from statistics import mean
+from typing import NamedTuple
+
+ARMS = {
+    "one step": "--steps 1",
+    "two steps": "",
+    "three steps": "--steps 3 --start-steps 3",
+    "no gradient loss": "--loss.gradient 0",
+    "gradient loss 20": "--loss.gradient 20",
+    "mse": "--loss.measure mse",
+    "log": "--loss.measure log",
+    "R target residual": "--loss.reflection-target residual",
+    "pairs alone": "--real-share 1 --clean-share 0",
+    "linear alone": "--real-share 0 --synthesis.clip 0 --synthesis.screen 0 --synthesis.transplant 0",
+    "linear, clip, screen": "--real-share 0 --synthesis.transplant 0",
+    "transplant alone": "--real-share 0 --synthesis.linear 0 --synthesis.clip 0 --synthesis.screen 0",
+    "no transplant": "--synthesis.transplant 0",
+    "exposure": "--synthesis.exposure 0.7",
+}
+"""What each says besides ``--preset shipped``, which is two steps, a gradient loss of 5, ``l1``, and half pairs."""
+STEPS = {"one step": 1, "three steps": 3}
+"""Those of other than two."""
+SHOWN = {
+    "real pairs": "gain",
+    "clean photographs": "psnr",
+    "composites, linear": "gain",
+    "composites, clip": "gain",
+    "composites, screen": "gain",
+}
+
+
+class Folders(NamedTuple):
+    """What is trained on, validated on, and written to."""
+
+    photos: Path
+    pairs: Path
+    val: Path
+    clean: Path
+    encoder: Path
+    out: Path
+
+
+def main() -> None:
+    """Train, measure, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("photos", "pairs", "val", "clean", "encoder"):
+        parser.add_argument(f"--{name}", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--images", type=int, default=4800, help="applications of the network in a training")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=ARMS)
+    parser.add_argument("--precision", default="float32")
+    parser.add_argument("--report", action="store_true", help="print the table of what is done")
+    options = parser.parse_args()
+    if not options.report:
+        folders = Folders(*(getattr(options, name) for name in Folders._fields))
+        if None in folders:
+            parser.error("give --photos, --pairs, --val, --clean and --encoder, or --report")
+        for seed in options.seeds:
+            for arm in options.arms:
+                measured(arm, seed, options.images, options.precision, folders)
+    print(table(options.out))
+
+
+def measured(arm: str, seed: int, images: int, precision: str, folders: Folders) -> None:
+    """Train and measure one, unless that is done."""
+    run = folders.out / f"{arm}, seed {seed}"
+    figures = run / "figures.json"
+    if figures.exists():
+        return
+    words = [
+        *("--preset", "shipped", "--photos", folders.photos, "--pairs", folders.pairs, "--val", folders.val),
+        *("--encoder", folders.encoder, "--seed", seed, "--precision", precision, "--device", "cpu"),
+        *(
+            "--epochs",
+            2,
+            "--epoch-images",
+            images // STEPS.get(arm, 2) // 2,
+            "--average",
+            0,
+            *ARMS[arm].split(),
+            "--out",
+            run,
+        ),
+        *(["--resume"] if (run / "config.json").exists() else []),
+    ]
+    subprocess.run([sys.executable, "-m", "msloss_sirr", "train", *map(str, words)], check=True)
+    measure = [Path(__file__).with_name("bench_remover.py"), "--checkpoint", run / "last.safetensors"]
+    measure += ["--pairs", folders.val, "--photos", folders.clean, "--json", figures]
+    subprocess.run([sys.executable, *map(str, measure)], check=True)
+
+
+def table(out: Path) -> str:
+    """Return what is done, as a table in Markdown: means over the seeds, and the least and greatest gain."""
+    rows = ["| training | seeds | real pairs, dB | SSIM | clean, dB | linear | clip | screen |", "| --- " * 8 + "|"]
+    for arm in ARMS:
+        done = [json.loads(path.read_text()) for path in sorted(out.glob(f"{arm}, seed */figures.json"))]
+        if not done:
+            continue
+        gains = [each["real pairs"]["gain"] for each in done]
+        spread = f" ({min(gains):+.2f} to {max(gains):+.2f})" if len(done) > 1 else ""
+        ssim = mean(each["real pairs"]["SSIM out"] for each in done)
+        others = [mean(each[name][what] for each in done) for name, what in list(SHOWN.items())[1:]]
+        cells = [arm, str(len(done)), f"{mean(gains):+.2f}{spread}", f"{ssim:.4f}", f"{others[0]:.1f}"]
+        rows.append(f"| {' | '.join([*cells, *(f'{gain:+.2f}' for gain in others[1:])])} |")
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    main()
