@@ -10,7 +10,7 @@ SQUEEZENET_LEVELS = 3
 """Levels of a squeezenet's way up."""
 GROUPS = 8
 """Groups of channels that ``norm="group"`` normalises by."""
-_LEVELS, _BLOCKS = 10, 100
+_LEVELS, _BLOCKS, _LEAST_VIEW = 10, 100, 32
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,10 @@ class RemoverConfig:
     blocks: int = 2
     """Blocks at each level of a compact network, on the way down and on the way up; twice as many at the lowest."""
 
+    view: int = 0
+    """Short side in pixels at which a squeezenet looks at pictures that are larger; what it changes is carried to their
+    size, and their detail kept. 0 looks at them as they are."""
+
     def __post_init__(self) -> None:
         """Refuse what makes no network."""
         check_fields(self)
@@ -57,6 +61,10 @@ class RemoverConfig:
             raise InputError(f"norm is {self.norm!r}, but {self.architecture} networks take none; leave it out")
         if self.architecture == "squeezenet" and len(self.channels) != SQUEEZENET_LEVELS:
             raise InputError(f"channels={self.channels}: give three for a squeezenet, 32 64 128 say")
+        if self.view and (self.architecture != "squeezenet" or self.view < _LEAST_VIEW):
+            raise InputError(
+                f"view is {self.view}; give a squeezenet {_LEAST_VIEW} pixels or more, 0 to other networks"
+            )
         if self.norm == "group" and any(width % GROUPS for width in self.channels):
             raise InputError(f"channels={self.channels} with norm='group': give multiples of {GROUPS}")
 

@@ -122,7 +122,7 @@ def _net(config: RemoverConfig, inputs: int) -> nn.Module:
     if config.architecture == "compact":
         return CompactNet(inputs, 3, config.channels, config.patch, config.blocks)
     if config.architecture == "squeezenet":
-        return SqueezeUNet(inputs, config.channels, silent=config.residual)
+        return SqueezeUNet(inputs, config.channels, view=config.view, silent=config.residual)
     return UNet(
         inputs,
         3,

@@ -29,20 +29,28 @@ class SqueezeUNet(nn.Module):
     pixels, and smoothed by means over four, which take that out. Sides that are no multiple of 16 are continued by
     their border for the computation, and cut again.
 
+    A picture whose short side is longer than ``view`` is looked at reduced to it, and gain and offset are enlarged to
+    the picture by interpolation: reflections are then of the size that was learned, and the time hardly grows with the
+    picture.
+
     SqueezeNet's first convolution and its poolings are padded, so that its levels lie on the pixels that are folded.
     Its weights, too, are random at first.
 
     Args:
         in_channels: channels of the input, three or more.
         channels: channels of the way up, at a quarter, an eighth and a sixteenth of the size.
+        view: short side in pixels to which larger pictures are reduced to be looked at; 0 for none.
         silent: begin with the last convolution at zero, so that an untrained network returns zeros.
 
     Source: Iandola et al., "SqueezeNet", 2016, in version 1.1; features of a classifier as the input of a reflection
     remover as in Zhang et al., CVPR 2018.
     """
 
-    def __init__(self, in_channels: int, channels: Sequence[int] = (32, 64, 128), *, silent: bool = False) -> None:
+    def __init__(
+        self, in_channels: int, channels: Sequence[int] = (32, 64, 128), *, view: int = 0, silent: bool = False
+    ) -> None:
         super().__init__()
+        self.view = view
         fine, middle, coarse = channels
         folded = in_channels * 4**2
         quarter, eighth, sixteenth = _TAPS.values()
@@ -61,7 +69,17 @@ class SqueezeUNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the output for ``x``; see the class."""
         height, width = x.shape[-2:]
-        picture = x[:, :3]
+        short = min(height, width)
+        seen = _reduced(x, self.view / short) if 0 < self.view < short else x
+        change = self._change(seen)
+        if seen is not x:
+            change = F.interpolate(change, size=(height, width), mode="bilinear", align_corners=False)
+        offset, gain = change.chunk(2, dim=1)
+        return gain * x[:, :3] + offset
+
+    def _change(self, x: Tensor) -> Tensor:
+        """Return offset and gain of every pixel, ``(N, 6, H, W)``."""
+        height, width = x.shape[-2:]
         x = continued(x, _DEEPEST)
         seen, h = [], self.normalise(x[:, :3])
         for index, layer in enumerate(self.encoder):
@@ -76,8 +94,13 @@ class SqueezeUNet(nn.Module):
         for skip, narrow, block, other in zip(self.skips, self.narrow, self.up, beside, strict=True):
             raised = F.interpolate(narrow(h), scale_factor=2, mode="bilinear", align_corners=False)
             h = block(torch.cat([skip(other), raised], dim=1))
-        offset, gain = _smoothed(F.pixel_shuffle(self.out(h), 4))[..., :height, :width].chunk(2, dim=1)
-        return gain * picture + offset
+        return _smoothed(F.pixel_shuffle(self.out(h), 4))[..., :height, :width]
+
+
+def _reduced(x: Tensor, factor: float) -> Tensor:
+    """Return pictures at a fraction of their sides, each pixel a mean over those that it stands for."""
+    size = [max(1, round(side * factor)) for side in x.shape[-2:]]
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=False, antialias=True)
 
 
 def _smoothed(x: Tensor) -> Tensor:

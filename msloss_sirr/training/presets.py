@@ -56,7 +56,7 @@ PRESETS: dict[str, TrainConfig] = {
         lr=5e-4,
         average=0.998,
         clip=1.0,
-        model=RemoverConfig(architecture="squeezenet", networks="transmission", channels=(32, 64, 128)),
+        model=RemoverConfig(architecture="squeezenet", networks="transmission", channels=(32, 64, 128), view=224),
         loss=LossConfig(measure="l1", gradient=5.0),
     ),
 }

@@ -261,6 +261,22 @@ def test_squeezenet_gives_the_picture_a_gain_and_an_offset_without_detail() -> N
         )
 
 
+def test_squeezenet_looks_at_larger_pictures_reduced_and_keeps_their_detail() -> None:
+    torch.manual_seed(0)
+    small = F.interpolate(torch.rand(1, 3, 6, 9), size=(48, 72), mode="bicubic").clamp(0, 1)
+    large = F.interpolate(small, scale_factor=4, mode="bilinear", align_corners=False)
+    plain, viewing = SqueezeUNet(3, (4, 6, 8)).eval(), SqueezeUNet(3, (4, 6, 8), view=48).eval()
+    viewing.load_state_dict(plain.state_dict())
+    with torch.no_grad():
+        assert torch.equal(viewing(small), plain(small))
+        assert torch.equal(viewing(small[..., :40]), plain(small[..., :40]))
+        seen = F.interpolate(viewing(large), size=(48, 72), mode="bilinear", align_corners=False, antialias=True)
+        assert (seen - plain(small)).abs().mean() < 0.05 * plain(small).abs().mean()
+        viewing.out.weight.zero_()
+        viewing.out.bias.copy_(torch.tensor([0.5, -0.5]).repeat_interleave(48))
+        torch.testing.assert_close(viewing(large), 0.5 - 0.5 * large)  # at full size
+
+
 SIZES = [(128, 16, 24), (256, 8, 12), (512, 4, 6)]
 
 
@@ -379,6 +395,9 @@ def test_configuration_that_makes_no_network() -> None:
         RemoverConfig(blocks=101)
     with pytest.raises(InputError, match="give at least 1"):
         RemoverConfig(blocks=0)
+    for changes in ({"view": 224}, {"view": 8, "architecture": "squeezenet", "channels": (4, 6, 8)}):
+        with pytest.raises(InputError, match="give a squeezenet 32 pixels or more, 0 to other networks"):
+            RemoverConfig(**changes)
     with pytest.raises(InputError, match="compact networks take none"):
         RemoverConfig(norm="batch")
     with pytest.raises(InputError, match="all at least 1"):
