@@ -480,6 +480,7 @@ def test_the_paper_preset_is_section_four_of_the_paper(tmp_path: Path) -> None:
         "norm": "none",
         "upsampling": "transposed",
         "blocks": 2,
+        "view": 0,
     }
     assert told["depth"] == {"source": "midas", "weights": None}
     assert told["loss"] == {
