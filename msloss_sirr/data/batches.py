@@ -28,8 +28,8 @@ class Batch(NamedTuple):
 def compose(draws: DrawBatch, synthesis: Synthesis) -> Batch:
     """Turn draws into a batch, on the device they are on: real pairs as they are, the others by their recipes.
 
-    Before that, what is behind the glass is exposed otherwise, as often as the synthesis says, in both images of a
-    pair alike.
+    Before that, as often as the synthesis says, what is behind the glass is exposed otherwise, in both images of a pair
+    alike, and the reflection of a pair made weaker or stronger.
 
     The reflection of a real pair is I - T where that is positive. Where a recipe would rather reject what it made, the
     photo stays without a reflection.
@@ -39,6 +39,7 @@ def compose(draws: DrawBatch, synthesis: Synthesis) -> Batch:
     alike = [index for index, kind in enumerate(kinds) if kind in (Kind.REAL, Kind.CLEAN)]
     if alike:
         second[alike] = _exposed(second[alike], synthesis, [seeds[index] for index in alike])
+        first[alike] = _strengthened(first[alike], second[alike], synthesis, [seeds[index] for index in alike])
     batch = Batch(first, Layers(second, (first - second).clamp(0, 1)), draws.depth)
     for kind, recipe in ((Kind.REFLECTED, synthesis.reflect), (Kind.TRANSPLANTED, synthesis.transplant)):
         which = [index for index, other in enumerate(kinds) if other == kind]
@@ -51,6 +52,14 @@ def compose(draws: DrawBatch, synthesis: Synthesis) -> Batch:
 
 def _exposed(images: Tensor, synthesis: Synthesis, seeds: Sequence[int]) -> Tensor:
     return sometimes(images, synthesis.exposure, exposed, Chance.beside(seeds, "exposure", images))
+
+
+def _strengthened(ambient: Tensor, transmission: Tensor, synthesis: Synthesis, seeds: Sequence[int]) -> Tensor:
+    """Return photographs whose reflection was made weaker or stronger, as often as the synthesis says."""
+    chance = Chance.beside(seeds, "strength", ambient)
+    happens = torch.tensor(chance.happens(synthesis.strength), device=ambient.device).view(-1, 1, 1, 1)
+    strengths = chance.uniform(0.3, 1.2)
+    return (transmission + strengths * (ambient - transmission)).clamp(0, 1).where(happens, ambient)
 
 
 def _made(recipe: Recipe, scene: Tensor, reflected: Tensor, seeds: list[int]) -> Batch:

@@ -49,6 +49,9 @@ class SynthesisConfig:
     exposure: float = 0.0
     """Probability that what is behind the glass is exposed otherwise than in its file, and under another white balance;
     of real pairs, both images alike."""
+    strength: float = 0.0
+    """Probability that the reflection of a real pair is made weaker or stronger: what the photograph differs from its
+    transmission by, times 0.3 to 1.2."""
     glass: GlassConfig = field(default_factory=GlassConfig)
 
     @property
@@ -67,6 +70,6 @@ class SynthesisConfig:
         odds = {**self.odds, "transplant": self.transplant}
         if min(odds.values()) < 0 or not 0 < sum(odds.values()) < inf:
             raise InputError(f"the odds of the recipes are {odds}; give one or more of them a positive number")
-        for name in ("sharp", "exposure"):
+        for name in ("sharp", "exposure", "strength"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} is {getattr(self, name)}; give a probability, from 0 to 1")

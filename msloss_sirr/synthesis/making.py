@@ -19,10 +19,14 @@ class Synthesis(NamedTuple):
     """Of a photograph and the reflection of a real pair."""
     exposure: float = 0.0
     """Probability that the scene is exposed otherwise; see `SynthesisConfig`."""
+    strength: float = 0.0
+    """Probability that the reflection of a real pair is made weaker or stronger; see `SynthesisConfig`."""
 
 
 def build_synthesis(config: SynthesisConfig) -> Synthesis:
     """Return the recipes of a configuration."""
     sharp = {name: partial(recipe, sharp=config.sharp) for name, recipe in RECIPES.items()}
     reflect = mixture(sharp, config.odds) if any(config.odds.values()) else linear
-    return Synthesis(through(config.glass, reflect), through(config.glass, transplant), config.exposure)
+    return Synthesis(
+        through(config.glass, reflect), through(config.glass, transplant), config.exposure, config.strength
+    )

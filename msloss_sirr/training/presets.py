@@ -13,7 +13,7 @@ from msloss_sirr.data.config import DataConfig
 from msloss_sirr.errors import InputError
 from msloss_sirr.losses.config import LossConfig
 from msloss_sirr.models.config import RemoverConfig
-from msloss_sirr.synthesis.config import SynthesisConfig
+from msloss_sirr.synthesis.config import GlassConfig, SynthesisConfig
 from msloss_sirr.training.config import OF_A_START, TrainConfig
 from msloss_sirr.training.written import read_options, with_options
 
@@ -45,16 +45,27 @@ PRESETS: dict[str, TrainConfig] = {
         val=tyro.MISSING,
         out=tyro.MISSING,
         data=DataConfig(
-            real_share=0.5,
-            clean_share=0.2,
+            real_share=0.12,
+            clean_share=0.12,
             crop=224,
-            synthesis=SynthesisConfig(linear=1.0, clip=1.0, screen=1.0, transplant=3.0),
+            synthesis=SynthesisConfig(
+                linear=1.0,
+                clip=1.0,
+                screen=1.0,
+                transplant=1.0,
+                sharp=0.1,
+                exposure=0.7,
+                strength=0.7,
+                glass=GlassConfig(lighting=0.3, ghosting=0.15, local=0.2),
+            ),
         ),
         steps=2,
+        start_steps=1,
+        patience=4,
         epochs=30,
-        epoch_images=1500,
+        epoch_images=3000,
         lr=5e-4,
-        average=0.998,
+        average=0.999,
         clip=1.0,
         model=RemoverConfig(architecture="squeezenet", networks="transmission", channels=(32, 64, 128), view=224),
         loss=LossConfig(measure="l1", gradient=5.0),

@@ -20,20 +20,21 @@ from typing import NamedTuple
 ARMS = {
     "one step": "--steps 1",
     "two steps": "",
-    "three steps": "--steps 3 --start-steps 3",
+    "three steps": "--steps 3",
     "no gradient loss": "--loss.gradient 0",
     "gradient loss 20": "--loss.gradient 20",
     "mse": "--loss.measure mse",
     "log": "--loss.measure log",
     "R target residual": "--loss.reflection-target residual",
-    "pairs alone": "--real-share 1 --clean-share 0",
+    "half pairs": "--real-share 0.5",
+    "pairs alone": "--real-share 1",
     "linear alone": "--real-share 0 --synthesis.clip 0 --synthesis.screen 0 --synthesis.transplant 0",
-    "linear, clip, screen": "--real-share 0 --synthesis.transplant 0",
     "transplant alone": "--real-share 0 --synthesis.linear 0 --synthesis.clip 0 --synthesis.screen 0",
-    "no transplant": "--synthesis.transplant 0",
-    "exposure": "--synthesis.exposure 0.7",
+    "no pairs": "--real-share 0 --synthesis.transplant 0",
+    "no glass": "--synthesis.glass.lighting 0 --synthesis.glass.ghosting 0 --synthesis.glass.local 0",
+    "no exposure": "--synthesis.exposure 0 --synthesis.strength 0",
 }
-"""What each says besides ``--preset shipped``, which is two steps, a gradient loss of 5, ``l1``, and half pairs."""
+"""What each says besides ``--preset shipped``, here with all of its steps from the beginning."""
 STEPS = {"one step": 1, "three steps": 3}
 """Those of other than two."""
 SHOWN = {
@@ -84,20 +85,12 @@ def measured(arm: str, seed: int, images: int, precision: str, folders: Folders)
     figures = run / "figures.json"
     if figures.exists():
         return
+    steps = STEPS.get(arm, 2)
     words = [
         *("--preset", "shipped", "--photos", folders.photos, "--pairs", folders.pairs, "--val", folders.val),
         *("--encoder", folders.encoder, "--seed", seed, "--precision", precision, "--device", "cpu"),
-        *(
-            "--epochs",
-            2,
-            "--epoch-images",
-            images // STEPS.get(arm, 2) // 2,
-            "--average",
-            0,
-            *ARMS[arm].split(),
-            "--out",
-            run,
-        ),
+        *("--epochs", 2, "--epoch-images", images // steps // 2, "--average", 0, "--start-steps", steps),
+        *(*ARMS[arm].split(), "--out", run),
         *(["--resume"] if (run / "config.json").exists() else []),
     ]
     subprocess.run([sys.executable, "-m", "msloss_sirr", "train", *map(str, words)], check=True)

@@ -24,6 +24,8 @@ from msloss_sirr.synthesis.recipes import RECIPES, Recipe
 
 _APART = 7
 _WORSE = 0.5
+_MOST = 100.0
+"""dB that a photograph counts with which is left as it is: infinity would make the mean so."""
 
 
 def main() -> None:
@@ -43,7 +45,7 @@ def main() -> None:
         found["real pairs"] = summary(evaluate(remover, open_pairs(options.pairs)))
     if options.photos is not None:
         photos = [to_float(read_pixels(path)) for path in find_images(options.photos)]
-        kept = [score(estimate(remover, photo), photo).psnr for photo in photos]
+        kept = [min(_MOST, score(estimate(remover, photo), photo).psnr) for photo in photos]
         found["clean photographs"] = {"images": len(kept), "psnr": sum(kept) / len(kept), "least": min(kept)}
         for name, recipe in RECIPES.items():
             found[f"composites, {name}"] = summary(composites(remover, recipe, photos))

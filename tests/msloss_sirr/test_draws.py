@@ -256,8 +256,30 @@ def test_exposure_changes_the_scene_alike_wherever_it_is_seen() -> None:
     assert all(torch.equal(mirrored, darker[2:3] / 255) for _, mirrored in seen)
 
 
+def test_strength_weakens_or_strengthens_the_reflection_of_a_pair_alone() -> None:
+    first, second = (
+        torch.full((50, 3, 16, 16), 150, dtype=torch.uint8),
+        torch.full((50, 3, 16, 16), 50, dtype=torch.uint8),
+    )
+    batch = DrawBatch(first, second, torch.full((50,), int(Kind.REAL)), torch.arange(50))
+    for share in (0.0, 0.5, 1.0):
+        made = compose(batch, build_synthesis(SynthesisConfig(strength=share)))
+        assert torch.equal(made.target.transmission, second / 255)
+        strengths = (made.target.reflection * 255 / 100).flatten(1)
+        torch.testing.assert_close(made.ambient - made.target.transmission, made.target.reflection)
+        assert strengths.std(dim=1).max() < 1e-5
+        changed = (strengths[:, 0] - 1).abs() > 1e-4
+        assert bool(changed.any()) is (share > 0)
+        assert bool(changed.all()) is (share == 1)
+        if share:
+            assert 0.299 < strengths.min() < 0.45
+            assert 1.05 < strengths.max() < 1.201
+    clean = compose(batch._replace(second=first, kind=torch.full((50,), int(Kind.CLEAN))), Synthesis(strength=1.0))
+    torch.testing.assert_close(clean.ambient, clean.target.transmission, atol=0, rtol=0)
+
+
 def test_composition_does_not_depend_on_the_batch(pairs: Path, photos: Path) -> None:
-    draws, synthesis = draws_of(pairs, photos, real_share=0.5), Synthesis(exposure=0.5)
+    draws, synthesis = draws_of(pairs, photos, real_share=0.5), Synthesis(exposure=0.5, strength=0.5)
     together = compose(collate([draws[i] for i in range(8)]), synthesis)
     for i in range(8):
         alone = compose(collate([draws[i]]), synthesis)
