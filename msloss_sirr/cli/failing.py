@@ -5,8 +5,9 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 
 from msloss_sirr.errors import ElsewhereError, InputError
@@ -19,6 +20,8 @@ _HEARD = 3.0
 def one_line_errors(program: str) -> Iterator[None]:
     """Turn what the user got wrong, and what the system refuses, into one line and exit status 2.
 
+    In a training of several processes, a failure ends the process here, and nobody can catch it.
+
     Args:
         program: the name that the line begins with.
     """
@@ -27,6 +30,9 @@ def one_line_errors(program: str) -> Iterator[None]:
             yield
     except SystemExit as end:
         _part(end.code)
+        raise
+    except BaseException:
+        _part(traceback.format_exc())
         raise
     _part(0)
 
@@ -71,6 +77,9 @@ def _part(status: str | int | None) -> None:
 
     After a failure, whose traceback still holds what their threads need, the process ends here: Python would end in the
     midst of those threads, and the process by abort.
+
+    Args:
+        status: what it ends with, as that of `SystemExit`.
     """
     distributed = sys.modules.get("torch.distributed")  # which a command without processes need not have loaded
     if distributed is None or not distributed.is_available() or not distributed.is_initialized():
@@ -78,12 +87,16 @@ def _part(status: str | int | None) -> None:
     if status in (0, None):
         distributed.destroy_process_group()
         return
+    if not isinstance(status, int):
+        print(status, file=sys.stderr)  # noqa: T201
+        status = 1
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # loader processes that end are no failure now
     for child in multiprocessing.active_children():
-        child.terminate()
+        child.kill()
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
+        with suppress(OSError, ValueError, AttributeError):
             stream.flush()
-    os._exit(status if isinstance(status, int) else 1)
+    os._exit(status)
 
 
 def _give_up() -> None:

@@ -51,11 +51,15 @@ def compose(draws: DrawBatch, synthesis: Synthesis) -> Batch:
 
 
 def _exposed(images: Tensor, synthesis: Synthesis, seeds: Sequence[int]) -> Tensor:
+    if not synthesis.exposure:
+        return images
     return sometimes(images, synthesis.exposure, exposed, Chance.beside(seeds, "exposure", images))
 
 
 def _strengthened(ambient: Tensor, transmission: Tensor, synthesis: Synthesis, seeds: Sequence[int]) -> Tensor:
     """Return photographs whose reflection was made weaker or stronger, as often as the synthesis says."""
+    if not synthesis.strength:
+        return ambient
     chance = Chance.beside(seeds, "strength", ambient)
     happens = torch.tensor(chance.happens(synthesis.strength), device=ambient.device).view(-1, 1, 1, 1)
     strengths = chance.uniform(0.3, 1.2)

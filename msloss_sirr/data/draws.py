@@ -1,9 +1,12 @@
 """What an epoch is drawn from: crops of real pairs, and of photos to make reflections on."""
 
+import atexit
+import os
 import random
 import signal
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
+from functools import partial
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -235,8 +238,12 @@ def load(draws: Draws, batch: int, workers: int, order: Sampler[int] | None = No
     """Return a loader of batches; its processes live as long as it does, and keep what they have decoded.
 
     It draws no random number of the process it is in. Its processes go on loading after a Ctrl-C and one SIGTERM, which
-    may be sent to all processes of a training together: that which trains is to end them.
+    may be sent to all processes of a training together: that which trains is to end them, and does when it ends.
     """
+    ending = torch.zeros((), dtype=torch.bool)
+    ending.share_memory_()  # type: ignore[no-untyped-call]
+    if workers:
+        atexit.register(ending.fill_, True)  # before Python sends each of them one SIGTERM, and waits for it
     return DataLoader(
         draws,  # type: ignore[arg-type]
         batch,
@@ -244,13 +251,15 @@ def load(draws: Draws, batch: int, workers: int, order: Sampler[int] | None = No
         collate_fn=collate,
         num_workers=workers,
         persistent_workers=workers > 0,
-        worker_init_fn=_bear_signals,
+        worker_init_fn=partial(_bear_signals, ending),
         generator=torch.Generator(),
     )
 
 
-def _bear_signals(_: int) -> None:
+def _bear_signals(ending: Tensor, _: int) -> None:
     def bear(*_: object) -> None:
+        if ending:
+            os._exit(0)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)

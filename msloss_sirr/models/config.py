@@ -62,9 +62,7 @@ class RemoverConfig:
         if self.architecture == "squeezenet" and len(self.channels) != SQUEEZENET_LEVELS:
             raise InputError(f"channels={self.channels}: give three for a squeezenet, 32 64 128 say")
         if self.view and (self.architecture != "squeezenet" or self.view < _LEAST_VIEW):
-            raise InputError(
-                f"view is {self.view}; give a squeezenet {_LEAST_VIEW} pixels or more, 0 to other networks"
-            )
+            raise InputError(f"view is {self.view}; give squeezenets {_LEAST_VIEW} pixels or more, other networks 0")
         if self.norm == "group" and any(width % GROUPS for width in self.channels):
             raise InputError(f"channels={self.channels} with norm='group': give multiples of {GROUPS}")
 

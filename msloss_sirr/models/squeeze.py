@@ -30,8 +30,8 @@ class SqueezeUNet(nn.Module):
     their border for the computation, and cut again.
 
     A picture whose short side is longer than ``view`` is looked at reduced to it, and gain and offset are enlarged to
-    the picture by interpolation: reflections are then of the size that was learned, and the time hardly grows with the
-    picture.
+    the picture by interpolation: reflections are then of the size that was learned, and what grows with the picture is
+    a few operations a pixel. Other channels, as depth, are reduced in the same way, ranges blended where they meet.
 
     SqueezeNet's first convolution and its poolings are padded, so that its levels lie on the pixels that are folded.
     Its weights, too, are random at first.
@@ -69,8 +69,7 @@ class SqueezeUNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the output for ``x``; see the class."""
         height, width = x.shape[-2:]
-        short = min(height, width)
-        seen = _reduced(x, self.view / short) if 0 < self.view < short else x
+        seen = _reduced(x, self.view) if 0 < self.view < min(height, width) else x
         change = self._change(seen)
         if seen is not x:
             change = F.interpolate(change, size=(height, width), mode="bilinear", align_corners=False)
@@ -97,10 +96,12 @@ class SqueezeUNet(nn.Module):
         return _smoothed(F.pixel_shuffle(self.out(h), 4))[..., :height, :width]
 
 
-def _reduced(x: Tensor, factor: float) -> Tensor:
-    """Return pictures at a fraction of their sides, each pixel a mean over those that it stands for."""
-    size = [max(1, round(side * factor)) for side in x.shape[-2:]]
-    return F.interpolate(x, size=size, mode="bilinear", align_corners=False, antialias=True)
+def _reduced(x: Tensor, short: int) -> Tensor:
+    """Return pictures with a short side so long, each pixel a mean over those that it stands for."""
+    now = min(x.shape[-2:])
+    size = [(side * short + now // 2) // now for side in x.shape[-2:]]
+    exact = x.to(torch.promote_types(x.dtype, torch.float32))  # half precision cannot be averaged so on processors
+    return F.interpolate(exact, size=size, mode="bilinear", align_corners=False, antialias=True).to(x.dtype)
 
 
 def _smoothed(x: Tensor) -> Tensor:

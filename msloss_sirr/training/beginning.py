@@ -86,9 +86,12 @@ def _check_encoder(config: TrainConfig) -> None:
 def _continued(config: TrainConfig, weights: str) -> Remover:
     remover = networks_of(weights)
     then, now = dataclasses.asdict(remover.config), dataclasses.asdict(config.model)
-    differ = [f"{name} {then[name]}, not {now[name]}" for name in now if then[name] != now[name]]
+    differ = [f"{name} {then[name]}, not {now[name]}" for name in now if then[name] != now[name] and name != "view"]
     if differ:
         raise InputError(
             f"{weights} has networks of {', '.join(differ)}; leave the model out to train them as they are"
         )
+    if remover.config.view != config.model.view:  # no weights depend on it
+        known, remover = remover.state_dict(), Remover(config.model)
+        remover.load_state_dict(known)
     return remover.train()

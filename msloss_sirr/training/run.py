@@ -66,7 +66,7 @@ class RunFolder:
             return
         if not self._config.exists():
             raise InputError(f"{self.path} holds no run to resume; leave out --resume to begin one")
-        then, now = _flat(_read(self._config, dict)), _flat(_told(config))
+        then, now = {**_usual(config), **_flat(_read(self._config, dict))}, _flat(_told(config))
         differ = sorted(name for name in now if now[name] != then.get(name) and name not in _MAY_DIFFER)
         self._accept(
             [f"{name}: {then.get(name)} then, {now[name]} now" for name in differ], "another configuration", config
@@ -130,6 +130,14 @@ def _read(path: Path, kind: type) -> Any:
     if not isinstance(told, kind):
         raise InputError(f"{path} is damaged; begin a new run with another --out")
     return told
+
+
+def _usual(config: RunConfig) -> dict[str, Any]:
+    """Return the defaults of a configuration, which is what a run was that was begun before there was a field."""
+    made = {each.name: each.default_factory() for each in dataclasses.fields(config) if callable(each.default_factory)}
+    plain = {each.name: each.default for each in dataclasses.fields(config) if each.default is not dataclasses.MISSING}
+    nested = {name: dataclasses.asdict(value) for name, value in made.items()}
+    return _flat(json.loads(json.dumps({**plain, **nested}, default=str)))
 
 
 def _told(config: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Small trainings that differ in one choice each, at equal compute: steps, loss, data.
+"""Small trainings at equal compute that differ in steps, loss, or data.
 
     python tests/benchmarks/bench_choices.py --photos PHOTOS --pairs PAIRS --val VAL --clean PHOTOS --encoder FILE \\
         --out OUT
@@ -28,8 +28,8 @@ ARMS = {
     "R target residual": "--loss.reflection-target residual",
     "half pairs": "--real-share 0.5",
     "pairs alone": "--real-share 1",
-    "linear alone": "--real-share 0 --synthesis.clip 0 --synthesis.screen 0 --synthesis.transplant 0",
-    "transplant alone": "--real-share 0 --synthesis.linear 0 --synthesis.clip 0 --synthesis.screen 0",
+    "linear alone": "--synthesis.clip 0 --synthesis.screen 0 --synthesis.transplant 0",
+    "transplant alone": "--synthesis.linear 0 --synthesis.clip 0 --synthesis.screen 0",
     "no pairs": "--real-share 0 --synthesis.transplant 0",
     "no glass": "--synthesis.glass.lighting 0 --synthesis.glass.ghosting 0 --synthesis.glass.local 0",
     "no exposure": "--synthesis.exposure 0 --synthesis.strength 0",
@@ -76,12 +76,12 @@ def main() -> None:
         for seed in options.seeds:
             for arm in options.arms:
                 measured(arm, seed, options.images, options.precision, folders)
-    print(table(options.out))
+    print(table(options.out, f"{options.images} in {options.precision}"))
 
 
 def measured(arm: str, seed: int, images: int, precision: str, folders: Folders) -> None:
     """Train and measure one, unless that is done."""
-    run = folders.out / f"{arm}, seed {seed}"
+    run = folders.out / f"{arm}, {images} in {precision}, seed {seed}"
     figures = run / "figures.json"
     if figures.exists():
         return
@@ -99,11 +99,11 @@ def measured(arm: str, seed: int, images: int, precision: str, folders: Folders)
     subprocess.run([sys.executable, *map(str, measure)], check=True)
 
 
-def table(out: Path) -> str:
+def table(out: Path, made: str) -> str:
     """Return what is done, as a table in Markdown: means over the seeds, and the least and greatest gain."""
     rows = ["| training | seeds | real pairs, dB | SSIM | clean, dB | linear | clip | screen |", "| --- " * 8 + "|"]
     for arm in ARMS:
-        done = [json.loads(path.read_text()) for path in sorted(out.glob(f"{arm}, seed */figures.json"))]
+        done = [json.loads(path.read_text()) for path in sorted(out.glob(f"{arm}, {made}, seed */figures.json"))]
         if not done:
             continue
         gains = [each["real pairs"]["gain"] for each in done]

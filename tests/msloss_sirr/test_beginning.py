@@ -84,6 +84,15 @@ def test_a_preset_has_the_networks_of_the_checkpoint_that_is_named(config: Train
     assert preset("compact", val=config.val, out=config.out, weights="shipped", model=SQUEEZED).model == SQUEEZED
 
 
+def test_networks_go_on_with_another_view(config: TrainConfig, tmp_path: Path) -> None:
+    then = Remover(SQUEEZED)
+    save_remover(then, tmp_path / "a.safetensors")
+    other = dataclasses.replace(SQUEEZED, view=64)
+    begun = begin_remover(dataclasses.replace(config, weights=str(tmp_path / "a.safetensors"), model=other))
+    assert begun.config == other
+    assert all(torch.equal(a, b) for a, b in zip(begun.parameters(), then.parameters(), strict=True))
+
+
 @pytest.mark.parametrize("named", ["weights", "encoder"])
 def test_a_run_goes_on_without_the_file_that_it_began_with(
     named: str, config: TrainConfig, squeezenet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

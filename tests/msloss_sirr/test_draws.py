@@ -1,6 +1,8 @@
 """Draws and batches: functions of seed, epoch and number alone; pairs cut alike."""
 
 import dataclasses
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from unittest.mock import Mock
@@ -41,6 +43,26 @@ def test_a_draw_is_a_function_of_seed_epoch_and_number(pairs: Path, photos: Path
     assert not any(same(one[i], first[i]) for i in range(24))
     other = draws_of(pairs, photos, seed=2)
     assert not any(same(other[i], first[i]) for i in range(24))
+
+
+UNEXPECTED = """
+import sys
+from pathlib import Path
+from msloss_sirr.data.draws import Draws, load
+from msloss_sirr.data.folders import photo_folder
+
+batches = iter(load(Draws(length=24, crop=16, photos=photo_folder(Path(sys.argv[1]))), 2, 1))
+next(batches)
+raise RuntimeError("a bug")
+"""
+
+
+def test_loader_processes_end_with_a_training_that_fails(photos: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", UNEXPECTED, str(photos)], capture_output=True, check=False, timeout=60
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.endswith(b"RuntimeError: a bug\n")
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")  # four, however few the processors

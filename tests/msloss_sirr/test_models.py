@@ -38,6 +38,7 @@ KINDS = {
     "depth": dataclasses.replace(SMALL, depth="pure"),
     "ranged depth": dataclasses.replace(CLASSIC, depth="ranged"),
     "squeezenet": SQUEEZED,
+    "squeezenet with a view": dataclasses.replace(SQUEEZED, view=32, networks="transmission"),
     "one squeezenet, depth": dataclasses.replace(SQUEEZED, networks="transmission", depth="pure"),
     "one network, ranged depth": dataclasses.replace(SMALL, depth="ranged", networks="transmission"),
 }
@@ -250,15 +251,14 @@ def test_what_squeezenet_unfolds_has_no_grid() -> None:
     assert (middle - middle.mean(dim=(2, 3), keepdim=True)).abs().max() < 1e-3 * middle.abs().mean()
 
 
-def test_squeezenet_gives_the_picture_a_gain_and_an_offset_without_detail() -> None:
-    torch.manual_seed(0)
-    network, image = SqueezeUNet(3, (4, 6, 8)).eval(), torch.rand(1, 3, 64, 64)
+@pytest.mark.parametrize(("channels", "view"), [(3, 0), (4, 0), (4, 32)])
+def test_squeezenet_gives_the_picture_a_gain_and_an_offset_without_detail(channels: int, view: int) -> None:
+    network, image = SqueezeUNet(channels, (4, 6, 8), view=view).eval(), torch.rand(1, channels, 64, 48)
+    offset, gain = torch.arange(6.0).view(2, 3, 1, 1)
     with torch.no_grad():
         network.out.weight.zero_()
         network.out.bias.copy_(torch.arange(6.0).repeat_interleave(16))
-        torch.testing.assert_close(
-            network(image), image * torch.arange(3.0, 6).view(3, 1, 1) + torch.arange(3.0).view(3, 1, 1)
-        )
+        torch.testing.assert_close(network(image), image[:, :3] * gain + offset)
 
 
 def test_squeezenet_looks_at_larger_pictures_reduced_and_keeps_their_detail() -> None:
@@ -275,6 +275,26 @@ def test_squeezenet_looks_at_larger_pictures_reduced_and_keeps_their_detail() ->
         viewing.out.weight.zero_()
         viewing.out.bias.copy_(torch.tensor([0.5, -0.5]).repeat_interleave(48))
         torch.testing.assert_close(viewing(large), 0.5 - 0.5 * large)  # at full size
+
+
+def test_a_view_is_a_mean_and_a_remover_has_that_of_its_configuration() -> None:
+    torch.manual_seed(0)
+    checked = (torch.arange(128)[:, None] + torch.arange(128)) % 2
+    board, grey = (each.float().expand(1, 3, 128, 128) for each in (checked, torch.full((128, 128), 0.5)))
+    plain = SqueezeUNet(3, (4, 6, 8)).eval()
+    viewing = Remover(KINDS["squeezenet with a view"]).eval().transmission_net
+    viewing.load_state_dict(plain.state_dict())
+    with torch.no_grad():
+        viewing.out.weight[48:], viewing.out.bias[48:] = 0, 0  # no gain
+        torch.testing.assert_close(viewing(board), viewing(grey), atol=1e-2, rtol=0)
+        assert (plain(board) - plain(grey)).abs().mean() > 5e-2
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_a_view_is_of_the_type_of_the_picture(dtype: torch.dtype) -> None:
+    remover = Remover(KINDS["squeezenet with a view"]).to(dtype).eval()
+    image = torch.rand(1, 3, 50, 40).to(dtype)
+    assert torch.equal(remover(image).transmission, image)
 
 
 SIZES = [(128, 16, 24), (256, 8, 12), (512, 4, 6)]
@@ -372,10 +392,11 @@ def test_what_a_later_step_leaves_is_not_refused() -> None:
     assert torch.equal(Remover(SMALL).eval()(image).transmission, image)
 
 
-@pytest.mark.parametrize("kind", ["compact", "squeezenet", "one squeezenet, depth"])
+@pytest.mark.parametrize("kind", ["compact", "squeezenet", "squeezenet with a view", "one squeezenet, depth"])
 def test_remover_is_exported_and_traced_whole(kind: str) -> None:
     """No decision depends on the numbers of the picture while operations are being recorded."""
-    remover, image, other = awake(Remover(KINDS[kind])).eval(), torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16)
+    side = 48 if KINDS[kind].view else 16
+    remover, image, other = awake(Remover(KINDS[kind])).eval(), *torch.rand(2, 1, 3, side, side)
     given, others = ((each, *depth_for(remover, each)) for each in (image, other))
     expected = remover(*others).transmission
     exported = torch.export.export(remover, given).module()
@@ -396,7 +417,7 @@ def test_configuration_that_makes_no_network() -> None:
     with pytest.raises(InputError, match="give at least 1"):
         RemoverConfig(blocks=0)
     for changes in ({"view": 224}, {"view": 8, "architecture": "squeezenet", "channels": (4, 6, 8)}):
-        with pytest.raises(InputError, match="give a squeezenet 32 pixels or more, 0 to other networks"):
+        with pytest.raises(InputError, match="give squeezenets 32 pixels or more, other networks 0"):
             RemoverConfig(**changes)
     with pytest.raises(InputError, match="compact networks take none"):
         RemoverConfig(norm="batch")

@@ -220,5 +220,6 @@ def test_the_defaults_are_the_networks_of_the_compact_preset() -> None:
         "norm": "none",
         "upsampling": "bilinear",
         "blocks": 2,
+        "view": 0,
     }
     assert sum(parameter.numel() for parameter in Remover().parameters()) == 5_525_848

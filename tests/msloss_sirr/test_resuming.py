@@ -313,6 +313,10 @@ def test_a_resume_with_others_is_refused_unless_asked_for(
 ) -> None:
     config = dataclasses.replace(config, epochs=1)
     run(config)
+    told = json.loads((config.out / "config.json").read_text())
+    del told["model"]["view"], told["data"]["synthesis"]["strength"]  # as of a run begun before there were these
+    (config.out / "config.json").write_text(json.dumps(told))
+    run(config, resume=True)
     longer = dataclasses.replace(config, epochs=2)
     with pytest.raises(InputError, match=r"another configuration \(epochs: 1 then, 2 now\); .*or with --allow-changes"):
         run(longer, resume=True)
@@ -328,7 +332,7 @@ def test_a_resume_with_others_is_refused_unless_asked_for(
         run(dataclasses.replace(longer, allow_changes=False), resume=True)
     run(longer, resume=True)
     history = json.loads((config.out / "provenance.json").read_text())
-    assert len(history) == 3
+    assert len(history) == 4
     assert history[0]["packages"]["torch"] == torch.__version__.split("+")[0]
     assert {name.split()[0] for name in history[0]["data"]} == {"pairs", "photos", "val"}
 
