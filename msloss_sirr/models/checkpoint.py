@@ -41,5 +41,28 @@ def load_remover(path: Path | str | None = None) -> Remover:
         return load_remover(own)
 
 
+def mean_remover(removers: Mapping[Remover, float]) -> Remover:
+    """Return the remover whose weights are the mean of those of several.
+
+    Of trainings that began at the same remover, the mean often does on unknown photographs what all of them do, and
+    errs less than any.
+
+    Args:
+        removers: each with how much it counts.
+
+    Raises:
+        ValueError: if there are none, they have several configurations, or they count nothing together.
+
+    Source: Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022.
+    """
+    total = sum(removers.values())
+    if len({remover.config for remover in removers}) != 1 or not total > 0:
+        raise ValueError("give removers of one configuration, that count something together")
+    mean = Remover(next(iter(removers)).config)
+    states = [(remover.state_dict(), share / total) for remover, share in removers.items()]
+    mean.load_state_dict({key: sum(share * state[key] for state, share in states) for key in mean.state_dict()})
+    return mean.eval()
+
+
 def _build(fields: dict[str, Any]) -> Remover:
     return Remover(RemoverConfig(**{**fields, "channels": tuple(fields["channels"])}))

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch._subclasses import FakeTensorMode
 
 from msloss_sirr import InputError, Remover, RemoverConfig, load_remover, preset, remove, save_remover
+from msloss_sirr.models.checkpoint import mean_remover
 from msloss_sirr.models.compact import CompactNet
 from msloss_sirr.models.ensemble import FlipEnsemble
 from msloss_sirr.models.squeeze import SqueezeUNet
@@ -324,6 +325,17 @@ def test_flip_ensemble_is_the_mean_of_two_and_turns_with_the_photograph(kind: st
         assert not torch.allclose(found, one)
     turned = ensemble(image.flip(-1), *(d.flip(-1) for d in depth))
     torch.testing.assert_close(turned.transmission.flip(-1), estimate.transmission)
+
+
+def test_mean_remover_is_between() -> None:
+    one, two = awake(Remover(SQUEEZED)), awake(Remover(SQUEEZED))
+    mean = mean_remover({one: 3.0, two: 1.0})
+    assert (mean.config, mean.training) == (SQUEEZED, False)
+    for a, b, found in zip(one.parameters(), two.parameters(), mean.parameters(), strict=True):
+        torch.testing.assert_close(found, 0.75 * a + 0.25 * b)
+    for removers in ({}, {one: 1.0, Remover(SMALL): 1.0}, {one: 0.0}):
+        with pytest.raises(ValueError, match="give removers of one configuration"):
+            mean_remover(removers)
 
 
 def test_checkpoint_in_half_precision_is_read_as_float32(tmp_path: Path) -> None:
