@@ -85,7 +85,7 @@ def test_synthesis_is_what_is_asked_for() -> None:
         expected = recipe(scene, mirrored, seeds, sharp=1.0).ambient
         torch.testing.assert_close(only.reflect(scene, mirrored, seeds).ambient, expected)
     tinted = build_synthesis(SynthesisConfig(linear=0.0, clip=1.0, transplant=1.0, glass=GlassConfig(tint=1.0)))
-    for recipe in tinted:
+    for recipe in (tinted.reflect, tinted.transplant):
         assert (recipe(scene, mirrored * 0, seeds).layers.transmission < scene - 1e-3).any()
 
 
