@@ -10,7 +10,7 @@ from msloss_sirr.data.draws import DrawBatch, Kind
 from msloss_sirr.images.reading import to_float
 from msloss_sirr.layers import Layers
 from msloss_sirr.synthesis.chance import Chance
-from msloss_sirr.synthesis.glass import exposed, sometimes
+from msloss_sirr.synthesis.glass import exposed, sometimes, strengthened
 from msloss_sirr.synthesis.making import Synthesis
 from msloss_sirr.synthesis.recipes import Recipe
 
@@ -38,8 +38,11 @@ def compose(draws: DrawBatch, synthesis: Synthesis) -> Batch:
     first, second = _exposed(to_float(draws.first), synthesis, seeds), to_float(draws.second)
     alike = [index for index, kind in enumerate(kinds) if kind in (Kind.REAL, Kind.CLEAN)]
     if alike:
-        second[alike] = _exposed(second[alike], synthesis, [seeds[index] for index in alike])
-        first[alike] = _strengthened(first[alike], second[alike], synthesis, [seeds[index] for index in alike])
+        theirs = [seeds[index] for index in alike]
+        second[alike] = _exposed(second[alike], synthesis, theirs)
+        pairs = torch.cat([first[alike], second[alike]], dim=1)
+        chance = Chance.beside(theirs, "strength", pairs)
+        first[alike] = sometimes(pairs, synthesis.strength, strengthened, chance)[:, :3]
     batch = Batch(first, Layers(second, (first - second).clamp(0, 1)), draws.depth)
     for kind, recipe in ((Kind.REFLECTED, synthesis.reflect), (Kind.TRANSPLANTED, synthesis.transplant)):
         which = [index for index, other in enumerate(kinds) if other == kind]
@@ -51,19 +54,7 @@ def compose(draws: DrawBatch, synthesis: Synthesis) -> Batch:
 
 
 def _exposed(images: Tensor, synthesis: Synthesis, seeds: Sequence[int]) -> Tensor:
-    if not synthesis.exposure:
-        return images
     return sometimes(images, synthesis.exposure, exposed, Chance.beside(seeds, "exposure", images))
-
-
-def _strengthened(ambient: Tensor, transmission: Tensor, synthesis: Synthesis, seeds: Sequence[int]) -> Tensor:
-    """Return photographs whose reflection was made weaker or stronger, as often as the synthesis says."""
-    if not synthesis.strength:
-        return ambient
-    chance = Chance.beside(seeds, "strength", ambient)
-    happens = torch.tensor(chance.happens(synthesis.strength), device=ambient.device).view(-1, 1, 1, 1)
-    strengths = chance.uniform(0.3, 1.2)
-    return (transmission + strengths * (ambient - transmission)).clamp(0, 1).where(happens, ambient)
 
 
 def _made(recipe: Recipe, scene: Tensor, reflected: Tensor, seeds: list[int]) -> Batch:

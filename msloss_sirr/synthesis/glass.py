@@ -98,6 +98,18 @@ def exposed(images: Tensor, chance: Chance) -> Tensor:
     return _lit(images, exposure, red, blue)
 
 
+def strengthened(pairs: Tensor, chance: Chance) -> Tensor:
+    """Multiply what photographs differ from their transmissions by, by between 0.3 and 1.2.
+
+    Args:
+        pairs: ``(N, 6, H, W)``, photographs and transmissions, which stay as they are.
+        chance: random numbers for every pair.
+    """
+    ambient, transmission = pairs.chunk(2, dim=1)
+    changed = transmission + chance.uniform(0.3, 1.2) * (ambient - transmission)
+    return torch.cat([changed.clamp(0, 1), transmission], dim=1)
+
+
 def tinted(images: Tensor, chance: Chance) -> Tensor:
     """Let each channel of light through to between 0.85 and 1.
 

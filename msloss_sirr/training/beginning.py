@@ -17,6 +17,9 @@ from msloss_sirr.training.state import saved
 SHIPPED = "shipped"
 """Instead of a checkpoint: the remover that comes with the package."""
 
+_WEIGHTLESS = "view"
+"""What networks may differ in, and have the same weights."""
+
 
 def begin_remover(config: TrainConfig) -> Remover:
     """Return the remover that a training begins with: as its configuration says, or that of another checkpoint.
@@ -84,14 +87,14 @@ def _check_encoder(config: TrainConfig) -> None:
 
 
 def _continued(config: TrainConfig, weights: str) -> Remover:
-    remover = networks_of(weights)
-    then, now = dataclasses.asdict(remover.config), dataclasses.asdict(config.model)
-    differ = [f"{name} {then[name]}, not {now[name]}" for name in now if then[name] != now[name] and name != "view"]
+    known, remover = networks_of(weights), Remover(config.model)
+    then, now = dataclasses.asdict(known.config), dataclasses.asdict(config.model)
+    differ = [
+        f"{name} {then[name]}, not {now[name]}" for name in now if then[name] != now[name] and name != _WEIGHTLESS
+    ]
     if differ:
         raise InputError(
             f"{weights} has networks of {', '.join(differ)}; leave the model out to train them as they are"
         )
-    if remover.config.view != config.model.view:  # no weights depend on it
-        known, remover = remover.state_dict(), Remover(config.model)
-        remover.load_state_dict(known)
-    return remover.train()
+    remover.load_state_dict(known.state_dict())
+    return remover

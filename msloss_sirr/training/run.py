@@ -134,10 +134,10 @@ def _read(path: Path, kind: type) -> Any:
 
 def _usual(config: RunConfig) -> dict[str, Any]:
     """Return the defaults of a configuration, which is what a run was that was begun before there was a field."""
-    made = {each.name: each.default_factory() for each in dataclasses.fields(config) if callable(each.default_factory)}
-    plain = {each.name: each.default for each in dataclasses.fields(config) if each.default is not dataclasses.MISSING}
-    nested = {name: dataclasses.asdict(value) for name, value in made.items()}
-    return _flat(json.loads(json.dumps({**plain, **nested}, default=str)))
+    missing = dataclasses.MISSING
+    needed = {each.name for each in dataclasses.fields(config) if each.default is each.default_factory is missing}
+    usual = _told(type(config)(**{name: getattr(config, name) for name in needed}))
+    return _flat({name: value for name, value in usual.items() if name not in needed})
 
 
 def _told(config: Any) -> dict[str, Any]:
