@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 def run_eval(config: EvalConfig) -> None:
     """Score a remover or saved outputs on sets of pairs, print the tables, and write the files that are asked for."""
     from msloss_sirr.cli.progress import progress_bar
+    from msloss_sirr.devices import find_device
     from msloss_sirr.evaluation.evaluating import evaluate_sets
     from msloss_sirr.evaluation.showing import Extremes
     from msloss_sirr.evaluation.table import table
     from msloss_sirr.evaluation.writing import write_csv, write_json
     from msloss_sirr.images.writing import write_pixels
-    from msloss_sirr.photo.remove import find_device, load_on
+    from msloss_sirr.photo.loading import load_on
 
     _check_targets(config)
     device = find_device(config.device)

@@ -9,17 +9,17 @@ from torch import Tensor
 
 from msloss import refine
 from msloss_sirr.data.folders import depth_images
-from msloss_sirr.depth.config import DepthConfig
-from msloss_sirr.depth.source import DepthSource, build_source, guidance, stored_depth
+from msloss_sirr.depth.source import DepthSource, guidance, stored_depth
+from msloss_sirr.devices import find_device
 from msloss_sirr.errors import InputError
 from msloss_sirr.images.listing import SUFFIXES, find_images
 from msloss_sirr.images.reading import read_photo, to_bytes, to_float
 from msloss_sirr.images.writing import write_pixels
 from msloss_sirr.layers import Layers
-from msloss_sirr.models.checkpoint import load_remover
 from msloss_sirr.models.ensemble import FlipEnsemble
 from msloss_sirr.models.remover import Remover
 from msloss_sirr.photo.config import RemoveConfig
+from msloss_sirr.photo.loading import load_on
 from msloss_sirr.targets import check_writable
 
 
@@ -69,28 +69,6 @@ def remove_files(config: RemoveConfig, done: Callable[[Job], None] | None = None
     if left_out:
         more = f"; and {len(left_out) - 3} more" if len(left_out) > 3 else ""
         raise InputError(f"{len(left_out)} of {len(jobs)} photographs left out: {'; '.join(left_out[:3])}{more}")
-
-
-def load_on(
-    device: torch.device, checkpoint: Path | None, depth: DepthConfig, *, flip: bool
-) -> tuple[Remover | FlipEnsemble, DepthSource | None]:
-    """Return a remover and what it has its depth from, on a device.
-
-    Args:
-        device: for both.
-        checkpoint: of the remover; ``None`` takes the one that comes with the package.
-        depth: where depth comes from, if the remover is guided by it.
-        flip: whether a photograph's mirror image is to be estimated, too.
-
-    Raises:
-        InputError: if the checkpoint or the source of depth cannot be used.
-    """
-    remover = load_remover(checkpoint)
-    source = build_source(remover.config.depth, depth)
-    for network in (remover, source):
-        if isinstance(network, torch.nn.Module):
-            network.to(device)
-    return FlipEnsemble(remover) if flip else remover, source
 
 
 def remove(
@@ -155,19 +133,3 @@ def plan(config: RemoveConfig) -> list[Job]:
                 raise InputError(f"{path} exists already; {remedy}")
             jobs[path] = Job(source, target, aside)
     return list(dict.fromkeys(jobs.values()))
-
-
-def find_device(name: str) -> torch.device:
-    """Return the device of a name; ``"auto"`` is an accelerator if there is one.
-
-    Raises:
-        InputError: if there is no such device.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device).cpu()
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"there is no device {name!r} here: {str(error).strip().splitlines()[0]}") from error
-    return device

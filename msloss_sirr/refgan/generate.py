@@ -19,11 +19,11 @@ from msloss_sirr.data.damage import Damage
 from msloss_sirr.data.folders import Images, ImageSequence, Pairs
 from msloss_sirr.data.reflections import Reflections
 from msloss_sirr.data.sources import open_pairs
+from msloss_sirr.devices import find_device
 from msloss_sirr.errors import InputError
 from msloss_sirr.holding import held
 from msloss_sirr.images.listing import find_images
 from msloss_sirr.images.reading import read_pixels, to_bytes, to_float
-from msloss_sirr.photo.remove import find_device
 from msloss_sirr.refgan.checkpoint import load_generator
 from msloss_sirr.refgan.config import RefganGenerateConfig
 from msloss_sirr.refgan.generator import Generator

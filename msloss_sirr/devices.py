@@ -1,0 +1,21 @@
+"""The devices that there are."""
+
+import torch
+
+from msloss_sirr.errors import InputError
+
+
+def find_device(name: str) -> torch.device:
+    """Return the device of a name; ``"auto"`` is an accelerator if there is one.
+
+    Raises:
+        InputError: if there is no such device.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"there is no device {name!r} here: {str(error).strip().splitlines()[0]}") from error
+    return device
