@@ -19,7 +19,7 @@ from msloss_sirr.catalogue.placing import foreign, is_file, make_room, place_tog
 from msloss_sirr.errors import InputError
 from msloss_sirr.holding import held
 from msloss_sirr.images.colour import to_srgb
-from msloss_sirr.images.reading import read_photo
+from msloss_sirr.images.reading import read_coloured
 from msloss_sirr.parallel import spread
 
 _LAYERS = ("ambient", "transmission", "reflection", "photo")
@@ -143,7 +143,7 @@ def _make(task: Task, sources: Mapping[str, str]) -> Record:
     colours = {}
     sizes = {}
     for layer in task.files:
-        photo = read_photo(task.item.files[layer], scaled=True)
+        photo = read_coloured(task.item.files[layer])
         whole = Image.fromarray(photo.pixels.permute(1, 2, 0).contiguous().numpy())
         converted, colours[layer] = to_srgb(whole, photo.icc_profile)
         sizes[layer] = converted.size

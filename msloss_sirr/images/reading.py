@@ -1,43 +1,30 @@
 """From image files to pixels."""
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from msloss_sirr.errors import InputError
-from msloss_sirr.files import check_file
+from msloss_sirr.images.channels import DEEPEST
+from msloss_sirr.images.deep import PHOTOMETRIC
+from msloss_sirr.images.metadata import ORIENTATION, profile_of
+from msloss_sirr.images.opening import opened
 
-_ORIENTATION = 0x0112
-_DEEPEST = 2**16 - 1
-_PHOTOMETRIC = 262
-"""The TIFF tag that is 0 where white is 0."""
-_LAYOUT = frozenset(
-    {*range(254, 260), *range(262, 267), 273, *range(277, 280), 284, *range(288, 294), 297, 301, 317, *range(320, 326)}
-    | {330, *range(332, 348), *range(512, 522), *range(529, 533), 34675}
-)
-"""The TIFF tags that tell how a file holds its pixels, which another file holds otherwise, and its colour profile."""
 _ONE_CHANNEL = frozenset({"F", "I", "I;16", "I;16B", "I;16L", "L"})
 _EIGHT_BIT = frozenset({"1", "CMYK", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "YCbCr"})
 
 
-@dataclass(frozen=True)
-class Photo:
-    """A decoded photograph, upright, with what else its file says about it."""
+class Coloured(NamedTuple):
+    """The pixels of an image file, and what colours they mean."""
 
     pixels: Tensor
-    """``(3, H, W)``, uint8, RGB."""
-    exif: bytes
-    """EXIF data without the orientation, which the pixels have already, and without the layout of a TIFF file; empty if
-    there is none."""
+    """``(3, H, W)``, uint8, RGB, upright."""
     icc_profile: bytes | None
-    """The colour profile the pixels are meant in."""
+    """The colour profile that the pixels are meant in."""
 
 
 def read_pixels(path: Path) -> Tensor:
@@ -46,32 +33,21 @@ def read_pixels(path: Path) -> Tensor:
     Raises:
         InputError: if the file cannot be read or decoded whole, or has more than 16 bits a channel.
     """
-    return read_photo(path, scaled=True).pixels
+    return read_coloured(path).pixels
 
 
-def read_photo(path: Path, *, scaled: bool = False) -> Photo:
-    """Return an image file as a `Photo`; alpha is dropped.
-
-    Args:
-        path: the file.
-        scaled: whether 16 bits are scaled to 8, and not refused.
+def read_coloured(path: Path) -> Coloured:
+    """Return the pixels of an image file, as `read_pixels` does, and their colour profile.
 
     Raises:
-        InputError: if the file cannot be read or decoded whole, or has more than 8 bits a channel (``scaled``: 16).
+        InputError: if the file cannot be read or decoded whole, or has more than 16 bits a channel.
     """
-    with _opened(path) as image:
-        deep = image.mode not in _EIGHT_BIT or any(";16" in str(tile) for tile in getattr(image, "tile", ()))
-        if deep and not scaled:
-            raise InputError(f"{path} has more than 8 bits a channel; convert it to 8")
+    with opened(path) as image:
         shallow = image if image.mode in _EIGHT_BIT else _in_eight_bits(path, image)
         ImageOps.exif_transpose(shallow, in_place=True)
         rgb = shallow if shallow.mode == "RGB" else shallow.convert("RGB")  # either would make a copy
-        profile = image.info.get("icc_profile")
-        return Photo(
-            pixels=torch.from_numpy(np.array(rgb)).permute(2, 0, 1).contiguous(),
-            exif=_exif_of(shallow),
-            icc_profile=profile if profile and profile[16:20] == b"RGB " else None,  # the pixels are RGB now
-        )
+        pixels = torch.from_numpy(np.array(rgb)).permute(2, 0, 1).contiguous()
+        return Coloured(pixels, profile_of(image, grey=False))  # the pixels are RGB now
 
 
 def read_depth(path: Path) -> Tensor:
@@ -80,7 +56,7 @@ def read_depth(path: Path) -> Tensor:
     Raises:
         InputError: if the file cannot be read or decoded whole, has several channels, or no finite number.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         _check_channels(path, image)
         array = np.array(ImageOps.exif_transpose(image), dtype=np.float32)
         if not np.isfinite(array).any():
@@ -98,7 +74,7 @@ def read_size(path: Path, *, depth: bool = False) -> tuple[int, int]:
     Raises:
         InputError: if the file cannot be read or is no image, or no depth image.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         if depth:
             _check_channels(path, image)
         if image.format == "TIFF":  # whether its size is upright before it is decoded depends on Pillow's version
@@ -107,12 +83,12 @@ def read_size(path: Path, *, depth: bool = False) -> tuple[int, int]:
         width, height = image.size
         exif = Image.Exif()
         exif.load(image.info.get("exif", b""))
-        return (width, height) if exif.get(_ORIENTATION, 1) in (5, 6, 7, 8) else (height, width)
+        return (width, height) if exif.get(ORIENTATION, 1) in (5, 6, 7, 8) else (height, width)
 
 
 def to_float(pixels: Tensor) -> Tensor:
-    """Return 8-bit pixels as float32 in [0, 1]."""
-    return pixels.to(torch.float32) / 255
+    """Return pixels of 8 or 16 bits as float32 in [0, 1]."""
+    return pixels.to(torch.float32) / (DEEPEST if pixels.dtype == torch.uint16 else 255)
 
 
 def to_bytes(pixels: Tensor) -> Tensor:
@@ -120,14 +96,22 @@ def to_bytes(pixels: Tensor) -> Tensor:
     return (pixels.to(torch.float32).clamp(0, 1) * 255).round().to(torch.uint8)
 
 
+def to_pixels(pixels: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return pixels in [0, 1], of any floating-point type, as uint8 or uint16; values outside are clipped."""
+    if dtype == torch.uint8:
+        return to_bytes(pixels)
+    wide = pixels if pixels.dtype == torch.float64 else pixels.to(torch.float32)
+    return (wide.clamp(0, 1) * DEEPEST).round().to(torch.int32).to(torch.uint16)
+
+
 def _in_eight_bits(path: Path, image: Image.Image) -> Image.Image:
     """Return a grey image of 16 bits in 8, with what else its file says about it."""
     values = np.array(image)
-    if values.dtype.kind == "f" or values.min() < 0 or values.max() > _DEEPEST:
+    if values.dtype.kind == "f" or values.min() < 0 or values.max() > DEEPEST:
         raise InputError(f"{path} has more than 16 bits a channel; convert it to 8 or 16")
-    if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0:  # of 8 bits, Pillow turns these over itself
-        values = _DEEPEST - values
-    scaled = Image.fromarray((values.astype(np.uint32) * 255 + _DEEPEST // 2) // _DEEPEST).convert("L")
+    if getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == 0:  # of 8 bits, Pillow turns these over itself
+        values = DEEPEST - values
+    scaled = Image.fromarray((values.astype(np.uint32) * 255 + DEEPEST // 2) // DEEPEST).convert("L")
     scaled.info = image.info
     return scaled
 
@@ -135,40 +119,3 @@ def _in_eight_bits(path: Path, image: Image.Image) -> Image.Image:
 def _check_channels(path: Path, image: Image.Image) -> None:
     if image.mode not in _ONE_CHANNEL:
         raise InputError(f"{path} is a {image.mode} image; a depth image has one channel")
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """Open an image; whatever goes wrong until it is closed becomes one sentence about the file."""
-    try:
-        check_file(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            warnings.filterwarnings("ignore", "Corrupt EXIF data|Palette images with Transparency")
-            # given a path, Pillow maps plain TIFF files into memory, and takes the sides of turned ones for each other
-            with path.open("rb") as file, Image.open(file) as image:
-                yield image
-    except InputError:
-        raise
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InputError(f"{path} is too large: {error}") from error
-    except Exception as error:  # Pillow raises anything at all for files that are damaged
-        reason = "it is no image file" if isinstance(error, UnidentifiedImageError) else _first_line(error)
-        raise InputError(f"cannot read {path}: {reason}") from error
-
-
-def _exif_of(image: Image.Image) -> bytes:
-    """Return an image's EXIF data, or nothing if what its file holds cannot be written again."""
-    try:
-        exif = image.getexif()
-        for tag in _LAYOUT.intersection(exif):
-            del exif[tag]
-        return exif.tobytes() if exif else b""
-    except Exception:  # as above; the pixels are sound, and worth more than their data
-        return b""
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

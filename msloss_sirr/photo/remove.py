@@ -12,9 +12,10 @@ from msloss_sirr.data.folders import depth_images
 from msloss_sirr.depth.source import DepthSource, guidance, stored_depth
 from msloss_sirr.devices import find_device
 from msloss_sirr.errors import InputError
-from msloss_sirr.images.listing import SUFFIXES, find_images
-from msloss_sirr.images.reading import read_photo, to_bytes, to_float
-from msloss_sirr.images.writing import write_pixels
+from msloss_sirr.images.listing import PHOTO_SUFFIXES, find_images
+from msloss_sirr.images.photo import Photo, read_photo
+from msloss_sirr.images.photo_writing import write_photo
+from msloss_sirr.images.reading import to_bytes, to_float
 from msloss_sirr.layers import Layers
 from msloss_sirr.models.ensemble import FlipEnsemble
 from msloss_sirr.models.remover import Remover
@@ -58,9 +59,9 @@ def remove_files(config: RemoveConfig, done: Callable[[Job], None] | None = None
             photo = read_photo(job.source)
             stored = depth_images(job.source.parent / "depth", [job.source])[0] if source is stored_depth else None
             layers = remove(remover, photo.pixels.to(device), steps=config.steps, source=source, stored=stored)
-            write_pixels(job.transmission, layers.transmission, exif=photo.exif, icc_profile=photo.icc_profile)
+            write_photo(job.transmission, photo, layers.transmission)
             if job.reflection is not None:
-                write_pixels(job.reflection, layers.reflection, icc_profile=photo.icc_profile)
+                write_photo(job.reflection, Photo(photo.pixels, icc_profile=photo.icc_profile), layers.reflection)
         except (InputError, ValueError) as error:  # of the file, or of the remover after some steps
             left_out.append(str(error) if isinstance(error, InputError) else f"{job.source}: {error}")
             continue
@@ -111,7 +112,9 @@ def plan(config: RemoveConfig) -> list[Job]:
     Raises:
         InputError: if an input is missing, two would be written to one file, or a file is there already.
     """
-    named = [path for given in config.inputs for path in (find_images(given) if given.is_dir() else [given])]
+    named = [
+        path for given in config.inputs for path in (find_images(given, PHOTO_SUFFIXES) if given.is_dir() else [given])
+    ]
     sources = list(dict.fromkeys(named))
     if not sources:
         raise InputError("no photographs given; name files or folders")
@@ -119,8 +122,8 @@ def plan(config: RemoveConfig) -> list[Job]:
     for source in sources:
         if not source.exists():
             raise InputError(f"{source} does not exist")
-        if source.suffix.lower() not in SUFFIXES:
-            raise InputError(f"{source} is not named as an image; {', '.join(sorted(SUFFIXES))} can be written")
+        if source.suffix.lower() not in PHOTO_SUFFIXES:
+            raise InputError(f"{source} is not named as an image; {', '.join(sorted(PHOTO_SUFFIXES))} can be written")
         target = config.out / source.name
         aside = target.with_stem(f"{target.stem}-reflection") if config.reflection else None
         for path in (target, aside):

@@ -76,7 +76,7 @@ def test_guided_keeps_the_detail_and_finds_the_place() -> None:
     assert error.square().mean().sqrt() < 3 / 255
     assert error.square().mean().sqrt() < 0.1 * reflection.square().mean().sqrt()
     coarse = F.avg_pool2d(error[None], 20)
-    assert coarse.abs().max() < 2 / 255
+    assert coarse.abs().max() < 4 / 255
 
 
 class Near(nn.Module):
