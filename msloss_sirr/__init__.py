@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from msloss_sirr.models.checkpoint import load_remover, save_remover
     from msloss_sirr.models.config import RemoverConfig
     from msloss_sirr.models.remover import Remover
-    from msloss_sirr.photo.remove import remove
+    from msloss_sirr.photo.options import RemovalOptions
+    from msloss_sirr.photo.removal import Removal, remove
     from msloss_sirr.synthesis.config import GlassConfig, SynthesisConfig
     from msloss_sirr.training.config import TrainConfig
     from msloss_sirr.training.loop import train
@@ -35,6 +36,8 @@ __all__ = [
     "LayersCriterion",
     "LossConfig",
     "LpipsConfig",
+    "Removal",
+    "RemovalOptions",
     "Remover",
     "RemoverConfig",
     "Scores",
@@ -62,6 +65,8 @@ _HOME = {
     "LayersCriterion": "losses.criterion",
     "LossConfig": "losses.config",
     "LpipsConfig": "evaluation.config",
+    "Removal": "photo.removal",
+    "RemovalOptions": "photo.options",
     "Remover": "models.remover",
     "RemoverConfig": "models.config",
     "Scores": "evaluation.scores",
@@ -72,7 +77,7 @@ _HOME = {
     "load_midas": "depth.midas",
     "load_remover": "models.checkpoint",
     "preset": "training.presets",
-    "remove": "photo.remove",
+    "remove": "photo.removal",
     "save_remover": "models.checkpoint",
     "score": "evaluation.scores",
     "train": "training.loop",

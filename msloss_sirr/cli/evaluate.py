@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 def run_eval(config: EvalConfig) -> None:
     """Score a remover or saved outputs on sets of pairs, print the tables, and write the files that are asked for."""
+    from msloss_sirr.cli.commands import printable
     from msloss_sirr.cli.progress import progress_bar
     from msloss_sirr.devices import find_device
     from msloss_sirr.evaluation.evaluating import evaluate_sets
@@ -52,7 +53,7 @@ def run_eval(config: EvalConfig) -> None:
             write_pixels(config.sheet, extremes.draw())
     finally:
         for line in (str(evaluated["what"]), "", *table(report)):
-            print("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line))  # noqa: T201
+            print(printable(line))  # noqa: T201
 
 
 def _viewers(config: EvalConfig, extremes: "Viewer") -> "list[Viewer]":

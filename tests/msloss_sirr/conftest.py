@@ -17,7 +17,8 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from msloss_sirr import DataConfig, RemoverConfig, TrainConfig
+from msloss_sirr import DataConfig, Remover, RemoverConfig, TrainConfig, save_remover
+from msloss_sirr.cli import main
 from msloss_sirr.training.run import RunFolder
 
 
@@ -57,6 +58,33 @@ def squeezenet(tmp_path: Path) -> Path:
     state = torchvision.models.squeezenet1_1(weights=None).state_dict()
     save_file({k: v for k, v in state.items() if k.startswith("features.")}, tmp_path / "squeezenet.safetensors")
     return tmp_path / "squeezenet.safetensors"
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """A remover that halves its input and calls the rest the reflection."""
+    remover = Remover(RemoverConfig(architecture="unet", channels=(4,), patch=1, residual=False))
+    for net, factor in ((remover.reflection_net, 0.0), (remover.transmission_net, 0.5)):
+        for block in net.down:
+            for layer in block:
+                if isinstance(layer, torch.nn.Conv2d):
+                    torch.nn.init.zeros_(layer.weight)
+                    torch.nn.init.zeros_(layer.bias)
+                    torch.nn.init.dirac_(layer.weight)
+        torch.nn.init.dirac_(net.out.weight)
+        net.out.weight.data *= factor
+    save_remover(remover, tmp_path / "half.safetensors")
+    return tmp_path / "half.safetensors"
+
+
+def fails(capsys: pytest.CaptureFixture[str], *words: object) -> str:
+    """Run a command that must fail, and return its one line."""
+    with pytest.raises(SystemExit) as stopped:
+        main([str(word) for word in words])
+    assert stopped.value.code not in (0, None)
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1, lines
+    return lines[0].removeprefix("msloss-sirr: ")
 
 
 def pixels_of(path: Path) -> np.ndarray:

@@ -5,153 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
-from PIL import Image
 
-from msloss_sirr import Remover, RemoverConfig, remove, save_remover
 from msloss_sirr.cli import main
 from msloss_sirr.cli.failing import one_line_errors
-from msloss_sirr.images.reading import read_pixels
-from msloss_sirr.models.ensemble import FlipEnsemble
 
-from .conftest import pixels_of, save, smooth
-
-
-@pytest.fixture
-def checkpoint(tmp_path: Path) -> Path:
-    """A remover that halves its input and calls the rest the reflection."""
-    remover = Remover(RemoverConfig(architecture="unet", channels=(4,), patch=1, residual=False))
-    for net, factor in ((remover.reflection_net, 0.0), (remover.transmission_net, 0.5)):
-        for block in net.down:
-            for layer in block:
-                if isinstance(layer, torch.nn.Conv2d):
-                    torch.nn.init.zeros_(layer.weight)
-                    torch.nn.init.zeros_(layer.bias)
-                    torch.nn.init.dirac_(layer.weight)
-        torch.nn.init.dirac_(net.out.weight)
-        net.out.weight.data *= factor
-    save_remover(remover, tmp_path / "half.safetensors")
-    return tmp_path / "half.safetensors"
-
-
-def fails(capsys: pytest.CaptureFixture[str], *words: object) -> str:
-    """Run a command that must fail, and return its one line."""
-    with pytest.raises(SystemExit) as stopped:
-        main([str(word) for word in words])
-    assert stopped.value.code not in (0, None)
-    lines = capsys.readouterr().err.strip().splitlines()
-    assert len(lines) == 1, lines
-    return lines[0].removeprefix("msloss-sirr: ")
-
-
-def test_remove_writes_every_photo_at_its_own_size(photos: Path, checkpoint: Path, tmp_path: Path) -> None:
-    main(["remove", str(photos), "-o", str(tmp_path / "out"), "--checkpoint", str(checkpoint), "--reflection"])
-    names = sorted(p.name for p in photos.iterdir())
-    written = {p.name for p in (tmp_path / "out").iterdir()}
-    assert written == set(names) | {name.replace(".png", "-reflection.png") for name in names}
-    for name in names:
-        before, after = pixels_of(photos / name), pixels_of(tmp_path / "out" / name)
-        assert np.abs(after - before / 2).max() <= 1
-        assert not pixels_of(tmp_path / "out" / name.replace(".png", "-reflection.png")).any()
-
-
-def test_remove_takes_steps(photos: Path, checkpoint: Path, tmp_path: Path) -> None:
-    photo = photos / "photo 0.png"
-    words = ["remove", photo, "-o", tmp_path / "out", "--checkpoint", checkpoint, "--steps", "2", "--reflection"]
-    main([str(word) for word in words])
-    before, after = pixels_of(photo), pixels_of(tmp_path / "out" / photo.name)
-    assert np.abs(after - before / 4).max() <= 1
-    assert np.abs(pixels_of(tmp_path / "out" / "photo 0-reflection.png") - before * 0.75).max() <= 1
-
-
-def test_remove_uses_the_shipped_remover_by_default(photos: Path, tmp_path: Path) -> None:
-    main(["remove", str(photos), "-o", str(tmp_path / "out")])
-    assert len(list((tmp_path / "out").iterdir())) == 6
-
-
-def test_flip_is_an_ensemble_in_remove_and_eval(photos: Path, pairs: Path, tmp_path: Path) -> None:
-    photo, csv = photos / "photo 0.png", tmp_path / "scores.csv"
-    main(["remove", str(photo), "-o", str(tmp_path / "out"), "--flip"])
-    expected = remove(FlipEnsemble(Remover.from_pretrained()), read_pixels(photo)).transmission
-    assert torch.equal(read_pixels(tmp_path / "out" / photo.name), expected)
-    assert not torch.equal(remove(Remover.from_pretrained(), read_pixels(photo)).transmission, expected)
-    main(["eval", str(pairs), "--flip", "--save", str(tmp_path / "saved"), "--lpips.backbones", "--csv", str(csv)])
-    saved = sorted((tmp_path / "saved").rglob("*.png"))
-    whole = [remove(FlipEnsemble(Remover.from_pretrained()), read_pixels(pairs / "ambient" / p.name)) for p in saved]
-    assert len(saved) == 4
-    assert all(torch.equal(read_pixels(p), layers.transmission) for p, layers in zip(saved, whole, strict=True))
-
-
-def test_remove_refuses_what_it_cannot_do(
-    photos: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out, use = tmp_path / "out", ["--checkpoint", checkpoint]
-    photo = photos / "photo 0.png"
-    assert fails(capsys, "remove", tmp_path / "none", "-o", out, *use).endswith("none does not exist")
-    (tmp_path / "empty").mkdir()
-    assert "empty holds no images" in fails(capsys, "remove", tmp_path / "empty", "-o", out, *use)
-    assert "no photographs given" in fails(capsys, "remove", "-o", out, *use)
-    assert fails(capsys, "remove", photo, "-o", out, "--steps", "0", *use) == "steps is 0; give 1 or more"
-    assert "there is no device 'abacus'" in fails(capsys, "remove", photo, "-o", out, "--device", "abacus", *use)
-    save(tmp_path / "other" / photo.name, smooth(0))
-    message = fails(capsys, "remove", photo, tmp_path / "other", "-o", out, *use)
-    assert "would both be written to" in message
-    assert "give another --out" in fails(capsys, "remove", photo, "-o", photos, "--overwrite", *use)
-    assert "is a folder; give a checkpoint" in fails(capsys, "remove", photo, "-o", out, "--checkpoint", tmp_path)
-    assert "there is no device 'meta'" in fails(capsys, "remove", photo, "-o", out, "--device", "meta", *use)
-    assert "half.safetensors is a file; give a folder" in fails(capsys, "remove", photo, "-o", checkpoint, *use)
-    (tmp_path / "a.gif").touch()
-    assert "a.gif is not named as an image" in fails(capsys, "remove", tmp_path / "a.gif", "-o", out, *use)
-    assert not out.exists()
-
-
-def test_remove_leaves_out_what_it_cannot_read(
-    photos: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (photos / "photo 1.png").write_text("text")
-    message = fails(capsys, "remove", photos, "-o", tmp_path / "out", "--checkpoint", checkpoint)
-    assert message.startswith("1 of 6 photographs left out: cannot read ")
-    assert "photo 1.png: it is no image file" in message
-    assert len(list((tmp_path / "out").iterdir())) == 5
-
-
-def test_remove_keeps_exif_and_colour_profile(checkpoint: Path, tmp_path: Path) -> None:
-    exif, profile = Image.Exif(), bytes(16) + b"RGB " + bytes(108)
-    exif[0x010F], exif[0x0112] = "maker", 6
-    Image.new("RGB", (30, 20), "red").save(tmp_path / "a.jpg", exif=exif, icc_profile=profile)
-    main(["remove", str(tmp_path / "a.jpg"), "-o", str(tmp_path / "out"), "--checkpoint", str(checkpoint)])
-    with Image.open(tmp_path / "out" / "a.jpg") as written:
-        assert written.size == (20, 30)
-        assert written.getexif()[0x010F] == "maker"
-        assert written.getexif().get(0x0112, 1) == 1
-        assert written.info["icc_profile"] == profile
-
-
-@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "CMYK", "YCbCr"])
-def test_remove_writes_tiff_files_that_can_be_read(mode: str, checkpoint: Path, tmp_path: Path) -> None:
-    photo, exif = tmp_path / "a.tif", Image.Exif()
-    exif[0x010F] = "maker"
-    Image.new("RGB", (30, 20), "white").convert(mode).save(photo, exif=exif, compression="tiff_lzw")
-    main(["remove", str(photo), "-o", str(tmp_path / "out"), "--checkpoint", str(checkpoint)])
-    assert np.abs(pixels_of(tmp_path / "out" / "a.tif") - pixels_of(photo) / 2).max() <= 1
-    with Image.open(tmp_path / "out" / "a.tif") as written:
-        assert written.getexif()[0x010F] == "maker"
-        assert written.mode == "RGB"
-
-
-def test_remove_replaces_files_only_when_asked(
-    photos: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    photo = photos / "photo 0.png"
-    save(tmp_path / "out" / photo.name, smooth(9))
-    before = pixels_of(tmp_path / "out" / photo.name)
-    words = ["remove", photo, "-o", tmp_path / "out", "--checkpoint", checkpoint]
-    assert "exists already; give --overwrite" in fails(capsys, *words)
-    assert np.array_equal(pixels_of(tmp_path / "out" / photo.name), before)
-    main([str(word) for word in [*words, "--overwrite"]])
-    assert not np.array_equal(pixels_of(tmp_path / "out" / photo.name), before)
+from .conftest import fails, save, smooth
 
 
 def test_train_then_remove(pairs: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -186,7 +45,7 @@ def test_train_refuses_what_it_cannot_do(pairs: Path, tmp_path: Path, capsys: py
         ("train --lr fast --out a --val b", "error parsing --lr: could not convert string to float: 'fast'"),
         (
             "remove --sheet a.png",
-            "missing from msloss-sirr remove: -o PATH, --out PATH; unrecognized options: --sheet, a.png",
+            "unrecognized or misplaced options: --sheet (applied to msloss-sirr remove), a.png",
         ),
         ("refgan train --out x --l1", "missing value for argument '--l1'"),
         ("data", "expected one of {list, check, prepare}"),
@@ -233,22 +92,6 @@ def test_help_needs_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == ""
     assert "remove" in done.stdout
-
-
-def test_remover_that_goes_astray_leaves_its_photo_out(
-    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    remover = Remover(RemoverConfig(channels=(4,), patch=1))
-    remover.transmission_net.out.bias.data.fill_(5.0)
-    save_remover(remover, tmp_path / "bright.safetensors")
-    words = ["remove", photos, "-o", tmp_path / "out", "--checkpoint", tmp_path / "bright.safetensors"]
-    message = fails(capsys, *words, "--steps", 5)
-    assert message.startswith(f"6 of 6 photographs left out: {photos / 'photo 0.png'}: ambient goes from 10")
-    assert not list((tmp_path / "out").iterdir())
-    main([str(word) for word in words])  # once is not too often
-    remover.transmission_net.out.bias.data.fill_(torch.nan)
-    with pytest.raises(ValueError, match="estimate holds NaN or infinity"):
-        remove(remover.eval(), torch.zeros(3, 8, 8, dtype=torch.uint8))
 
 
 def test_one_step_needs_nothing_else(pairs: Path, tmp_path: Path) -> None:

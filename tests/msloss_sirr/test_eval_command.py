@@ -16,11 +16,10 @@ from PIL import Image
 from msloss_sirr.cli import main
 from msloss_sirr.evaluation.protocols import PROTOCOLS
 
-from .conftest import pixels_of, save, smooth
-from .test_cli import checkpoint, fails
+from .conftest import fails, pixels_of, save, smooth
 from .test_lpips import alex
 
-__all__ = ["alex", "checkpoint"]
+__all__ = ["alex"]
 
 NO_LPIPS = ("--lpips.backbones",)
 
