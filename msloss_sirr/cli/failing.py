@@ -88,7 +88,8 @@ def _part(status: str | int | None) -> None:
         distributed.destroy_process_group()
         return
     if not isinstance(status, int):
-        print(status, file=sys.stderr)  # noqa: T201
+        with suppress(OSError, ValueError):  # nobody reads it: the process is to end here all the same
+            print(status, file=sys.stderr)  # noqa: T201
         status = 1
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # loader processes that end are no failure now
     for child in multiprocessing.active_children():

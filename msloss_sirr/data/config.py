@@ -72,5 +72,7 @@ class DataConfig:
             raise InputError(f"clean_share is {self.clean_share}, but there are no photos; give --photos")
         if self.synthesis.transplant and not self.pairs:
             raise InputError("transplant takes reflections out of real pairs; give --pairs, or leave it out")
+        if self.synthesis.strength and not self.pairs:
+            raise InputError("strength is of the reflections of real pairs; give --pairs, or leave it out")
         if not self.pairs and not self.photos:
             raise InputError("nothing to train on; give --pairs, --photos or both")

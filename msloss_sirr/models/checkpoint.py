@@ -1,7 +1,9 @@
 """Removers as files."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from importlib.resources import as_file, files
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -48,17 +50,18 @@ def mean_remover(removers: Mapping[Remover, float]) -> Remover:
     errs less than any.
 
     Args:
-        removers: each with how much it counts.
+        removers: each with how much it counts, relative to the others.
 
     Raises:
-        ValueError: if there are none, they have several configurations, or they count nothing together.
+        ValueError: if there are none, they have several configurations, or what they count together is not a number
+            greater than 0.
 
     Source: Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022.
     """
     total = sum(removers.values())
-    if len({remover.config for remover in removers}) != 1 or not total > 0:
+    if len({remover.config for remover in removers}) != 1 or not 0 < total < inf:
         raise ValueError("give removers of one configuration, that count something together")
-    mean = Remover(next(iter(removers)).config)
+    mean = deepcopy(next(iter(removers)))  # a new one would draw random numbers
     states = [(remover.state_dict(), share / total) for remover, share in removers.items()]
     mean.load_state_dict({key: sum(share * state[key] for state, share in states) for key in mean.state_dict()})
     return mean.eval()

@@ -51,7 +51,7 @@ class SynthesisConfig:
     of real pairs, both images alike."""
     strength: float = 0.0
     """Probability that the reflection of a real pair is made weaker or stronger: what the photograph differs from its
-    transmission by, times 0.3 to 1.2."""
+    transmission by, times 0.3 to 1.2; needs pairs."""
     glass: GlassConfig = field(default_factory=GlassConfig)
 
     @property

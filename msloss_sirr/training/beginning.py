@@ -8,6 +8,7 @@ from torch import nn
 
 from msloss_sirr.errors import InputError
 from msloss_sirr.imagenet import imagenet_features
+from msloss_sirr.losses.config import LossConfig
 from msloss_sirr.models.checkpoint import load_remover
 from msloss_sirr.models.remover import Remover
 from msloss_sirr.models.squeeze import SqueezeUNet
@@ -28,11 +29,12 @@ def begin_remover(config: TrainConfig) -> Remover:
 
     Raises:
         InputError: if weights that it begins with cannot be had, the checkpoint's networks are not those that the
-            configuration says, or they have no use for the encoder that it names.
+            configuration says, or they have no use for the encoder or the target of R that it names.
     """
     if config.resume and saved(config.out):
         return Remover(config.model)
     _check_encoder(config)
+    _check_reflection(config)
     if config.weights is not None:
         return _continued(config, config.weights)
     remover = Remover(config.model)
@@ -83,6 +85,16 @@ def _check_encoder(config: TrainConfig) -> None:
         raise InputError(
             f"encoder is {config.encoder}, encoder_lr {config.encoder_lr}, but {config.model.architecture} networks "
             "have no encoder; leave them out"
+        )
+
+
+def _check_reflection(config: TrainConfig) -> None:
+    """Raise ``InputError`` if a target is named for a reflection that no network estimates."""
+    target = config.loss.reflection_target
+    if config.model.networks == "transmission" and target != LossConfig.reflection_target:
+        raise InputError(
+            f"reflection_target is {target}, but without a reflection net R has no term in the loss; leave it out, or "
+            "train --model.networks both"
         )
 
 

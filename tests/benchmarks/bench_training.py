@@ -1,8 +1,8 @@
 """Speed and memory of a training, beside the same written by hand, in one run.
 
-Images a second of the paper's networks and of the compact ones, the share of the time that passes waiting for data, and
-the memory at the peak with one to four steps. The loop by hand calls the networks and the criterion and adds the losses
-up, as one would without `msloss`; both are given the same batches, in turns.
+Images a second of each preset's networks, with the default loss on reflections made by `linear`; the share of the time
+that passes waiting for data; and the memory at the peak with one to four steps. The loop by hand calls the networks and
+the criterion and adds the losses up, as one would without `msloss`; both are given the same batches, in turns.
 
 python tests/benchmarks/bench_training.py --json out/bench_training.json
 """

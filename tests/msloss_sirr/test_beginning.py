@@ -8,7 +8,17 @@ import torch
 import torchvision
 from safetensors.torch import load_file
 
-from msloss_sirr import InputError, Remover, RemoverConfig, TrainConfig, load_remover, preset, save_remover, train
+from msloss_sirr import (
+    InputError,
+    LossConfig,
+    Remover,
+    RemoverConfig,
+    TrainConfig,
+    load_remover,
+    preset,
+    save_remover,
+    train,
+)
 from msloss_sirr.cli import main
 from msloss_sirr.depth.config import DepthConfig
 from msloss_sirr.training.beginning import begin_remover, beginnings
@@ -114,6 +124,13 @@ def test_an_encoder_that_nothing_begins_with_is_refused(config: TrainConfig, squ
     for changes in ({"encoder": str(squeezenet)}, {"encoder": "random"}, {"encoder_lr": 0.5}):
         with pytest.raises(InputError, match="but unet networks have no encoder; leave them out"):
             begin_remover(dataclasses.replace(config, **changes))
+
+
+def test_a_target_of_a_reflection_that_nothing_estimates_is_refused(config: TrainConfig) -> None:
+    config = dataclasses.replace(config, loss=LossConfig(reflection_target="residual"))
+    begin_remover(config)
+    with pytest.raises(InputError, match="without a reflection net R has no term in the loss"):
+        begin_remover(dataclasses.replace(config, model=dataclasses.replace(config.model, networks="transmission")))
 
 
 def test_weights_of_the_depth_estimator_are_of_the_run(config: TrainConfig) -> None:

@@ -133,7 +133,7 @@ def test_an_interrupted_command_ends_without_a_word(capsys: pytest.CaptureFixtur
 
 
 PARTING = """
-import atexit, sys
+import atexit, os, sys
 from torch import distributed
 from msloss_sirr.cli.failing import one_line_errors
 from msloss_sirr.errors import ElsewhereError, InputError
@@ -155,6 +155,8 @@ print("in a group:", distributed.is_initialized())
         ("raise RuntimeError('a bug')", 1, "RuntimeError: a bug\n\n"),
         ("sys.exit('in words')", 1, "in words\n"),
         ("sys.stdout = open('/dev/full', 'w'); print('lost'); raise KeyboardInterrupt", 130, ""),
+        ("sys.stderr.close(); raise RuntimeError('a bug')", 1, ""),
+        ("os.close(2); raise InputError('no')", 1, ""),
         ("print('half a line', end='')", 0, ""),
     ],
 )

@@ -300,6 +300,22 @@ def test_strength_weakens_or_strengthens_the_reflection_of_a_pair_alone() -> Non
     torch.testing.assert_close(clean.ambient, clean.target.transmission, atol=0, rtol=0)
 
 
+def test_exposure_and_strength_happen_as_often_as_they_are_asked_to_and_apart() -> None:
+    second = torch.full((400, 3, 2, 2), 60, dtype=torch.uint8)
+    batch = DrawBatch(second * 2, second, torch.full((400,), int(Kind.REAL)), torch.arange(400))
+    plain = compose(batch, Synthesis()).ambient
+
+    def which(**probability: float) -> Tensor:
+        made = compose(batch, build_synthesis(SynthesisConfig(**probability)))
+        return (made.ambient != plain).flatten(1).any(dim=1)
+
+    for share in (0.2, 0.7):
+        exposed, strengthened = which(exposure=share), which(strength=share)
+        for happened in (exposed, strengthened):
+            assert abs(happened.float().mean() - share) < 0.08
+        assert abs((exposed & strengthened).float().mean() - share**2) < 0.08
+
+
 def test_composition_does_not_depend_on_the_batch(pairs: Path, photos: Path) -> None:
     draws, synthesis = draws_of(pairs, photos, real_share=0.5), Synthesis(exposure=0.5, strength=0.5)
     together = compose(collate([draws[i] for i in range(8)]), synthesis)

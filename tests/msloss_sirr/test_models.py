@@ -1,11 +1,13 @@
 """The remover: any size, identity at birth, one graph from T back to the reflection net; and its checkpoints."""
 
+import copy
 import dataclasses
 import json
 import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch._subclasses import FakeTensorMode
 
 from msloss_sirr import InputError, Remover, RemoverConfig, load_remover, preset, remove, save_remover
@@ -298,6 +300,35 @@ def test_a_view_is_of_the_type_of_the_picture(dtype: torch.dtype) -> None:
     assert torch.equal(remover(image).transmission, image)
 
 
+def test_squeezenet_smooths_about_each_pixel() -> None:
+    network, pattern = SqueezeUNet(3, (4, 6, 8)).eval(), torch.rand(1, 6, 64, 48)
+    network.out = Mock(spec=nn.Module, side_effect=lambda _: F.pixel_unshuffle(pattern, 4))
+    image = torch.full((1, 3, 64, 48), 0.5)
+    smoothed = network(image)
+    pattern = pattern.flip(-1, -2)
+    torch.testing.assert_close(network(image), smoothed.flip(-1, -2))
+
+
+def test_squeezenet_knows_the_whole_picture_everywhere() -> None:
+    torch.manual_seed(0)
+    network, image = SqueezeUNet(3, (4, 6, 8)).eval(), torch.rand(1, 3, 32, 800)
+    other = torch.cat([image[..., :400] / 2, image[..., 400:]], dim=-1)
+    with torch.no_grad():
+        found, changed = network(image)[..., 700:], network(other)[..., 700:]
+        assert (found - changed).abs().mean() > 1e-3 * found.abs().mean()
+        network.whole.weight.zero_()  # the rest is too far away
+        torch.testing.assert_close(network(image)[..., 700:], network(other)[..., 700:])
+
+
+def test_squeezenet_continues_pictures_by_their_border() -> None:
+    torch.manual_seed(0)
+    network, image = SqueezeUNet(3, (4, 6, 8)).eval(), torch.rand(1, 3, 50, 41)
+    with torch.no_grad():
+        network.whole.weight.zero_()  # what is continued counts nothing in the mean
+        continued = network(F.pad(image, (0, 7, 0, 14), mode="replicate"))[..., :50, :41]
+        torch.testing.assert_close(network(image), continued)
+
+
 SIZES = [(128, 16, 24), (256, 8, 12), (512, 4, 6)]
 
 
@@ -329,11 +360,15 @@ def test_flip_ensemble_is_the_mean_of_two_and_turns_with_the_photograph(kind: st
 
 def test_mean_remover_is_between() -> None:
     one, two = awake(Remover(SQUEEZED)), awake(Remover(SQUEEZED))
+    before = copy.deepcopy(one.state_dict()), torch.get_rng_state()
     mean = mean_remover({one: 3.0, two: 1.0})
-    assert (mean.config, mean.training) == (SQUEEZED, False)
+    assert (mean.config, mean.training, one.training) == (SQUEEZED, False, True)
+    assert torch.equal(torch.get_rng_state(), before[1])
+    assert all(torch.equal(value, before[0][name]) for name, value in one.state_dict().items())
     for a, b, found in zip(one.parameters(), two.parameters(), mean.parameters(), strict=True):
         torch.testing.assert_close(found, 0.75 * a + 0.25 * b)
-    for removers in ({}, {one: 1.0, Remover(SMALL): 1.0}, {one: 0.0}):
+    nothing = [{one: share} for share in (0.0, -1.0, math.inf, math.nan)]
+    for removers in ({}, {one: 1.0, Remover(SMALL): 1.0}, *nothing):
         with pytest.raises(ValueError, match="give removers of one configuration"):
             mean_remover(removers)
 

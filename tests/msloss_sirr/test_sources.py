@@ -264,6 +264,7 @@ def test_data_is_checked(change: dict[str, Any], message: str) -> None:
     [
         ({"pair_weights": (1.0,)}, "give a number for each of the 0 sets"),
         ({"synthesis": SynthesisConfig(transplant=1.0)}, "takes reflections out of real pairs; give --pairs"),
+        ({"synthesis": SynthesisConfig(strength=0.5)}, "of the reflections of real pairs; give --pairs"),
         ({"clean_share": 0.2, "pairs": ("a",)}, "clean_share is 0.2, but there are no photos; give --photos"),
         ({}, "nothing to train on"),
     ],

@@ -326,6 +326,18 @@ def test_tint_is_in_the_target_and_noise_is_not() -> None:
         assert 1e-4 < (made.ambient - scene).abs().mean() < 0.05
 
 
+def test_strength_is_within_its_bounds_and_reaches_them() -> None:
+    for ambient, transmission in ((0.6, 0.4), (0.4, 0.6)):  # photographs are darker than their transmissions, too
+        pairs = torch.cat([torch.full((300, 3, 2, 2), level) for level in (ambient, transmission)], dim=1)
+        changed = glass.strengthened(pairs, Chance(range(300), pairs))
+        assert torch.equal(changed[:, 3:], pairs[:, 3:])
+        strength = (changed[:, :3] - transmission) / (ambient - transmission)
+        assert 0.2999 < strength.min() < 0.32
+        assert 1.18 < strength.max() < 1.2001
+    extreme = torch.cat([torch.eye(2).expand(300, 3, 2, 2), 1 - torch.eye(2).expand(300, 3, 2, 2)], dim=1)
+    assert glass.strengthened(extreme, Chance(range(300), extreme)).aminmax() == (0, 1)
+
+
 def test_light_and_tint_are_within_their_bounds_and_reach_them() -> None:
     grey = torch.full((300, 3, 4, 4), 0.4)
 
