@@ -9,13 +9,14 @@ from msloss import RangedQuantizer
 from msloss_sirr.depth.scaling import scaled_depth
 from msloss_sirr.images.checks import check_form, check_numbers
 from msloss_sirr.layers import Estimate, Layers
+from msloss_sirr.models.calling import OnImages
 from msloss_sirr.models.compact import CompactNet
 from msloss_sirr.models.config import RemoverConfig
 from msloss_sirr.models.squeeze import SqueezeUNet
 from msloss_sirr.models.unet import UNet
 
 
-class Remover(nn.Module):
+class Remover(OnImages):
     """Estimate the layers of a photograph taken through glass.
 
     ``R = reflection_net(I, D)`` and ``T = transmission_net(I, R, D)`` (figure 2 of the paper), with the depth D if
@@ -24,7 +25,7 @@ class Remover(nn.Module):
 
     Input ``(N, 3, H, W)``, RGB, sRGB-encoded, [0, 1], of any size, and depth ``(N, 1, H, W)`` as `prepare_depth`
     returns it; output `Layers` of the same size, not clipped to [0, 1]. An untrained residual remover returns its
-    input.
+    input. Called with an image of another kind, as of Pillow or numpy, it returns layers of that kind: see `OnImages`.
 
     Args:
         config: what the networks are made of.
