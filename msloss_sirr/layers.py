@@ -1,17 +1,39 @@
 """The two layers of a photograph taken through glass, and estimates of them."""
 
-from typing import NamedTuple
+from types import GenericAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from typing import Generic
 
-class Layers(NamedTuple):
-    """What a photograph taken through glass is made of; both ``(N, 3, H, W)``, RGB, sRGB-encoded, [0, 1]."""
+    from typing_extensions import NamedTuple as GenericTuple
+    from typing_extensions import TypeVar
 
-    transmission: Tensor
-    """T: the scene behind the glass."""
-    reflection: Tensor
-    """R: what the glass added to the pixel values, I - T where that is positive."""
+    _Image = TypeVar("_Image", default=Tensor)
+
+    class Layers(GenericTuple, Generic[_Image]):
+        """As below; type checkers are told of what kind the images are, and code that records operations is not."""
+
+        transmission: _Image
+        reflection: _Image
+
+else:
+
+    class Layers(NamedTuple):
+        """What a photograph taken through glass is made of.
+
+        Both ``(N, 3, H, W)``, RGB, sRGB-encoded, [0, 1]; or, where a remover was given an image of another kind, both
+        of that kind. ``Layers[Image]`` has images for a type checker, and ``Layers`` tensors.
+        """
+
+        transmission: Tensor
+        """T: the scene behind the glass."""
+        reflection: Tensor
+        """R: what the glass added to the pixel values, I - T where that is positive."""
+
+        __class_getitem__ = classmethod(GenericAlias)
 
 
 class Estimate(NamedTuple):

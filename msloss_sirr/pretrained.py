@@ -1,6 +1,6 @@
 """Weights that others have trained: from a file, or downloaded once to the cache that all of PyTorch shares."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from http.client import HTTPException
 from pathlib import Path
@@ -96,17 +96,11 @@ def load_state(module: nn.Module, state: dict[str, Tensor], source: Path, what: 
     Raises:
         InputError: if a key is missing, is one too many, or is of another shape or kind; the message names the first.
     """
-    own = module.state_dict()
-    for key in [*own, *state]:
-        if key not in state:
-            problem = "is missing"
-        elif key not in own:
-            problem = "is not one of its"
-        elif state[key].shape != own[key].shape:
-            problem = "has another shape"
-        elif state[key].layout != torch.strided or state[key].is_complex():
+    check_shapes(module, {key: tuple(tensor.shape) for key, tensor in state.items()}, source, what)
+    for key, own in module.state_dict().items():
+        if state[key].layout != torch.strided or state[key].is_complex():
             problem = "is no dense tensor of real numbers"
-        elif state[key].is_floating_point() != own[key].is_floating_point():
+        elif state[key].is_floating_point() != own.is_floating_point():
             problem = "is of another type"
         elif not state[key].isfinite().all():
             problem = "holds NaN or infinity"
@@ -114,3 +108,25 @@ def load_state(module: nn.Module, state: dict[str, Tensor], source: Path, what: 
             continue
         raise InputError(f"{source} holds no {what}: {key} {problem}")
     module.load_state_dict(state, assign=assign)
+
+
+def check_shapes(module: nn.Module, shapes: Mapping[str, tuple[int, ...]], source: Path, what: str) -> None:
+    """Raise ``InputError`` unless weights of such shapes, key by key, fit a network; the message names the first.
+
+    Args:
+        module: the network.
+        shapes: of the weights.
+        source: the file they are from, in messages.
+        what: what the file should hold, in messages.
+    """
+    own = {key: tuple(tensor.shape) for key, tensor in module.state_dict().items()}
+    for key in [*own, *shapes]:
+        if own.get(key) == shapes.get(key):
+            continue
+        if key not in shapes:
+            problem = "is missing"
+        elif key not in own:
+            problem = "is not one of its"
+        else:
+            problem = "has another shape"
+        raise InputError(f"{source} holds no {what}: {key if key.isprintable() else ascii(key)} {problem}")

@@ -1,5 +1,6 @@
 """Removers as files."""
 
+import dataclasses
 from collections.abc import Mapping
 from copy import deepcopy
 from importlib.resources import as_file, files
@@ -7,6 +8,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+from msloss_sirr.errors import InputError
 from msloss_sirr.models.config import RemoverConfig
 from msloss_sirr.models.files import load_network, save_network
 from msloss_sirr.models.remover import Remover
@@ -68,4 +70,10 @@ def mean_remover(removers: Mapping[Remover, float]) -> Remover:
 
 
 def _build(fields: dict[str, Any]) -> Remover:
+    known = {field.name for field in dataclasses.fields(RemoverConfig)}
+    for name in fields:
+        if name not in known:
+            raise InputError(f"{name!r} is no field of its configuration")
+    if not isinstance(fields["channels"], list):
+        raise InputError(f"channels is {fields['channels']!r}; give whole numbers")
     return Remover(RemoverConfig(**{**fields, "channels": tuple(fields["channels"])}))

@@ -11,6 +11,8 @@ SQUEEZENET_LEVELS = 3
 GROUPS = 8
 """Groups of channels that ``norm="group"`` normalises by."""
 _LEVELS, _BLOCKS, _LEAST_VIEW = 10, 100, 32
+_WIDEST, _LARGEST_PATCH, _LARGEST_VIEW = 8192, 64, 65536
+"""Far beyond what is of use; more in a file is an error, or an attack on the memory of whoever reads it."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,12 @@ class RemoverConfig:
             raise InputError(
                 f"channels={self.channels}, patch={self.patch}: give one to {_LEVELS} levels, all at least 1"
             )
+        if max(self.channels) > _WIDEST or self.patch > _LARGEST_PATCH:
+            raise InputError(
+                f"channels={self.channels}, patch={self.patch}: give at most {_WIDEST}, and {_LARGEST_PATCH}"
+            )
+        if self.view > _LARGEST_VIEW:
+            raise InputError(f"view is {self.view}; give at most {_LARGEST_VIEW} pixels")
         if self.ranges < 1 or not 1 <= self.blocks <= _BLOCKS:
             raise InputError(f"ranges={self.ranges}, blocks={self.blocks}: give at least 1, at most {_BLOCKS} blocks")
         if self.architecture != "unet" and self.norm != "none":

@@ -1,13 +1,14 @@
 """One estimate out of two: of a photograph and of its mirror image."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from msloss_sirr.layers import Layers
+from msloss_sirr.models.calling import OnImages
 from msloss_sirr.models.remover import Remover
 
 
-class FlipEnsemble(nn.Module):
+class FlipEnsemble(OnImages):
     """The mean of what a remover estimates of a photograph, and of its mirror image, turned back.
 
     Called as a `Remover` is, in twice its time. The estimate of a mirrored photograph is that of the photograph,

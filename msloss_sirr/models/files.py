@@ -13,7 +13,10 @@ from torch import nn
 
 from msloss_sirr.errors import InputError
 from msloss_sirr.files import whole_file
-from msloss_sirr.pretrained import load_state
+from msloss_sirr.pretrained import check_shapes, load_state
+
+_MOST_WEIGHTS = 2**29
+_LONGEST = 300
 
 _Network = TypeVar("_Network", bound=nn.Module)
 
@@ -55,24 +58,46 @@ def load_network(
     Raises:
         InputError: if the file is missing, damaged, or holds another network.
     """
+    wanted = f"{what} of this version of msloss"
     if not path.is_file():
         problem = "is a folder" if path.is_dir() else "does not exist"
         raise InputError(f"{path} {problem}; give a checkpoint that {command} wrote")
     try:
         with safe_open(path, framework="pt") as file:
             about = file.metadata() or {}
-            state = {name: _wide(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path} is no checkpoint of msloss-sirr, or is damaged: {error}") from error
-    if about.get("format") != kind:
-        raise InputError(f"{path} holds another model; give a checkpoint that {command} wrote")
-    try:
-        with torch.device("meta"):
-            network = build(json.loads(about["config"]))
-    except (InputError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} does not fit this version of msloss: {error}") from error
-    load_state(network, state, path, f"{what} of this version of msloss", assign=True)
+            if about.get("format") != kind:
+                raise InputError(f"{path} holds another model; give a checkpoint that {command} wrote")
+            network = _built(path, about.get("config", ""), build)
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            check_shapes(network, shapes, path, wanted)
+            state = {name: _wide(file.get_tensor(name)) for name in shapes}
+    except (OSError, SafetensorError, TypeError, ValueError) as error:  # the latter of kinds of numbers torch has not
+        raise InputError(f"{path} is no checkpoint of msloss-sirr, or is damaged: {_short(error)}") from error
+    load_state(network, state, path, wanted, assign=True)
     return network.eval()
+
+
+def _built(path: Path, told: str, build: Callable[[dict[str, Any]], _Network]) -> _Network:
+    """Return the network of a configuration, without memory for its weights."""
+    try:
+        fields = json.loads(told)
+        if not isinstance(fields, dict):
+            raise InputError(f"its configuration is {_short(repr(fields))}, which has no fields")  # noqa: TRY301
+        with torch.device("meta"):
+            network = build(fields)
+    except KeyError as error:
+        raise InputError(f"{path} does not fit this version of msloss: {error} is not told") from error
+    except (InputError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:  # also of sizes beyond 64 bits
+        raise InputError(f"{path} does not fit this version of msloss: {_short(error)}") from error
+    if (weights := sum(each.numel() for each in network.parameters())) > _MOST_WEIGHTS:
+        raise InputError(f"{path} is told to hold {weights:.2g} weights; more than {_MOST_WEIGHTS:.2g} are not read")
+    return network
+
+
+def _short(told: object) -> str:
+    """Return what is told in one line, not too long: it may repeat what a file says."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in str(told)[:_LONGEST]).split())
+    return f"{line} ..." if len(str(told)) > _LONGEST else line
 
 
 def _ordered(content: bytes) -> bytes:

@@ -9,13 +9,15 @@ from msloss import RangedQuantizer
 from msloss_sirr.depth.scaling import scaled_depth
 from msloss_sirr.images.checks import check_form, check_numbers
 from msloss_sirr.layers import Estimate, Layers
+from msloss_sirr.models.calling import OnImages
 from msloss_sirr.models.compact import CompactNet
 from msloss_sirr.models.config import RemoverConfig
+from msloss_sirr.models.finding import find_weights
 from msloss_sirr.models.squeeze import SqueezeUNet
 from msloss_sirr.models.unet import UNet
 
 
-class Remover(nn.Module):
+class Remover(OnImages):
     """Estimate the layers of a photograph taken through glass.
 
     ``R = reflection_net(I, D)`` and ``T = transmission_net(I, R, D)`` (figure 2 of the paper), with the depth D if
@@ -24,7 +26,7 @@ class Remover(nn.Module):
 
     Input ``(N, 3, H, W)``, RGB, sRGB-encoded, [0, 1], of any size, and depth ``(N, 1, H, W)`` as `prepare_depth`
     returns it; output `Layers` of the same size, not clipped to [0, 1]. An untrained residual remover returns its
-    input.
+    input. Called with an image of another kind, as of Pillow or numpy, it returns layers of that kind: see `OnImages`.
 
     Args:
         config: what the networks are made of.
@@ -45,18 +47,83 @@ class Remover(nn.Module):
         self.quantizer = RangedQuantizer(self.config.ranges, self.config.range_mode)
 
     @classmethod
-    def from_pretrained(cls, path: Path | str | None = None) -> "Remover":
+    def from_pretrained(
+        cls,
+        name: Path | str | None = None,
+        *,
+        revision: str | None = None,
+        cache_dir: Path | str | None = None,
+        token: str | bool | None = None,
+        local_files_only: bool = False,
+    ) -> "Remover":
         """Return a trained remover, in evaluation mode, in float32.
 
+        No code that others have written is run: of a folder or a repository ``model.safetensors`` alone is read, and
+        its configuration must be one that `RemoverConfig` accepts.
+
         Args:
-            path: checkpoint of ``msloss-sirr train``; ``None`` takes the remover that comes with the package.
+            name: ``None`` or ``"shipped"`` for the remover that comes with the package; a ``.safetensors`` file of
+                ``msloss-sirr train`` or `save_remover`; a folder that `save_pretrained` wrote; or ``"user/name"``, a
+                repository of the Hugging Face hub, if nothing on this machine has that name.
+            revision: branch, tag or commit of the repository; the default is its main branch.
+            cache_dir: where fetched files are kept; the default is the cache of huggingface_hub. If the hub cannot be
+                reached, the revision as it was fetched last is taken from there.
+            token: for repositories that are not public; the default is the one that ``hf auth login`` has kept.
+            local_files_only: fetch nothing, and take what is in the cache.
 
         Raises:
-            InputError: if the file is missing, damaged, or holds another model.
+            InputError: if there is no such file, folder or repository, the hub cannot be reached, or what is there is
+                damaged or another model.
         """
         from msloss_sirr.models.checkpoint import load_remover  # it makes removers itself
 
+        path = find_weights(
+            name, revision=revision, cache_dir=cache_dir, token=token, local_files_only=local_files_only
+        )
         return load_remover(path)
+
+    def save_pretrained(self, folder: Path | str) -> None:
+        """Write the remover to a folder: ``model.safetensors``, ``config.json``, and ``README.md`` if there is none.
+
+        Weights and configuration are in ``model.safetensors``; the other two are for readers.
+
+        Raises:
+            InputError: if ``folder`` is a file.
+            OSError: if the system refuses, as where the disk is full.
+        """
+        from msloss_sirr.models.hub import save_folder  # takes a second to import
+
+        save_folder(self, Path(folder))
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        commit_message: str = "Push a remover",
+        private: bool | None = None,
+        token: str | None = None,
+        branch: str | None = None,
+        create_pr: bool | None = None,
+    ) -> str:
+        """Upload what `save_pretrained` writes to the Hugging Face hub, and return the address of the commit.
+
+        The repository is made if there is none; its model card, if it has one, is kept.
+
+        Args:
+            repo_id: ``"user/name"``.
+            commit_message: of the commit.
+            private: whether a repository that is made is private.
+            token: the default is the one that ``hf auth login`` has kept.
+            branch: the default is the main branch.
+            create_pr: whether to open a pull request in place of a commit to the branch.
+
+        Raises:
+            InputError: if the hub cannot be reached, or refuses.
+        """
+        from msloss_sirr.models.hub import push  # takes a second to import
+
+        how = {"commit_message": commit_message, "private": private, "create_pr": create_pr}
+        return push(self, repo_id, token=token, branch=branch, **how)
 
     def forward(self, ambient: Tensor, depth: Tensor | None = None) -> Layers:
         """Return the estimated layers of ``ambient``, guided by a prepared ``depth``; see the class."""

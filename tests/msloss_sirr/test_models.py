@@ -162,12 +162,12 @@ def test_what_does_not_fit_is_refused_in_one_line() -> None:
     image, depth = torch.rand(1, 3, 8, 8), torch.rand(1, 1, 8, 8)
     refused: list[tuple[Callable[[], Any], str]] = [
         (lambda: plain(image[:, :1]), r"ambient is \(1, 1, 8, 8\) .*give \(N, 3, H, W\)"),
-        (lambda: plain(image[0]), r"ambient is \(3, 8, 8\)"),
-        (lambda: plain([image[0], image[0, :, :4]]), "ambient is no tensor; give pictures of one size"),
+        (lambda: plain(image[0, 0]), r"ambient is \(8, 8\)"),
+        (lambda: plain.forward([image[0], image[0, :, :4]]), "ambient is no tensor; give pictures of one size"),
         (lambda: guided.eval()(image, 1000 * depth), r"depth goes from .*; give \[0, 1\]"),
         (lambda: guided.eval()(image, depth * torch.nan), "depth holds NaN or infinity"),
         (lambda: plain(image[..., :0]), r"ambient is \(1, 3, 8, 0\)"),
-        (lambda: plain((255 * image).byte()), r"of torch.uint8; give .*floating-point, in \[0, 1\]"),
+        (lambda: plain.forward((255 * image).byte()), r"of torch.uint8; give .*floating-point, in \[0, 1\]"),
         (lambda: plain(image, depth), "guided by no depth, but was given some"),
         (lambda: guided(image), "guided by depth, as prepare_depth returns it, but was given none"),
         (lambda: guided(image, depth[..., :4]), r"depth is \(1, 1, 8, 4\) but ambient"),
