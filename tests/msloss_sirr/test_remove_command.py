@@ -1,20 +1,26 @@
 """The photo tool: files in, files out; what cannot be done is a line each, and the rest goes on."""
 
+import io
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
 from PIL import Image
 
 from msloss_sirr import Remover, RemoverConfig, remove, save_remover
 from msloss_sirr.cli import main
 from msloss_sirr.images.reading import read_pixels
 from msloss_sirr.models.ensemble import FlipEnsemble
+from msloss_sirr.photo.batch import remove_files
+from msloss_sirr.photo.config import RemoveConfig
 
 from .conftest import fails, pixels_of, room, save, smooth
 
@@ -278,3 +284,52 @@ def test_metadata_and_depth_of_bits_are_kept(checkpoint: Path, tmp_path: Path) -
     with Image.open(tmp_path / "out" / "deep.tif") as written:
         assert written.mode == "I;16"
         assert abs(int(np.array(written)[0, 0]) - 20000) <= 1
+
+
+def valid_files() -> dict[str, bytes]:
+    """A small photograph in every format, as its file."""
+    image = Image.fromarray((smooth(3) * 255).byte().permute(1, 2, 0).numpy())
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    files = {}
+    for suffix, kind in ((".jpg", "JPEG"), (".png", "PNG"), (".tif", "TIFF"), (".webp", "WEBP"), (".bmp", "BMP")):
+        buffer = io.BytesIO()
+        image.save(buffer, kind, **({} if kind == "BMP" else {"exif": exif}))
+        files[suffix] = buffer.getvalue()
+    return files
+
+
+VALID = valid_files()
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> tuple[str, bytes]:
+    """A file with a byte changed, cut off, or of anything at all."""
+    suffix = draw(st.sampled_from(sorted(VALID)))
+    content = bytearray(VALID[suffix])
+    how = draw(st.sampled_from(["sound", "changed", "cut", "anything"]))
+    if how == "anything":
+        return suffix, draw(st.binary(max_size=200))
+    place = draw(st.integers(0, len(content) - 1))
+    if how == "changed":
+        content[place] = draw(st.integers(0, 255))
+    return suffix, bytes(content[:place] if how == "cut" else content)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(damaged(), min_size=1, max_size=10))
+def test_any_files_give_results_or_a_line_each(checkpoint: Path, files: list[tuple[str, bytes]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        photos, out = Path(folder, "in"), Path(folder, "out")
+        photos.mkdir()
+        for number, (suffix, content) in enumerate(files):
+            (photos / f"{number}{suffix}").write_bytes(content)
+        report = remove_files(RemoveConfig(inputs=(photos,), out=out, checkpoint=checkpoint, device="cpu"))
+        written = sorted(out.iterdir()) if out.exists() else []
+        assert report.done + len(report.failures) == len(files)
+        assert len(written) == report.done
+        assert all("\n" not in line for line in report.failures)
+        for path in written:
+            assert pixels_of(path).size
+        for number, (suffix, content) in enumerate(files):
+            assert (photos / f"{number}{suffix}").read_bytes() == content
