@@ -36,8 +36,9 @@ class RemoveConfig:
     """Image of the photograph's size, white where reflections may be taken off, black where not; or a folder of such,
     with the photographs' names."""
     options: OmitArgPrefixes[RemovalOptions] = field(default_factory=RemovalOptions)
-    checkpoint: Path | None = None
-    """Remover to use, a file that training wrote; the default is the one that comes with the package."""
+    checkpoint: str | None = None
+    """Remover to use: a file that training wrote, a folder that save_pretrained wrote, or user/name, a repository of
+    the Hugging Face hub; the default is the one that comes with the package."""
     flip: bool = False
     """Average the estimates of the photograph and of its mirror image, turned back, in twice the time."""
     runtime: Literal["eager", "compile"] = "eager"

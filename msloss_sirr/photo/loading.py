@@ -8,24 +8,26 @@ from msloss_sirr.depth.config import DepthConfig
 from msloss_sirr.depth.source import DepthSource, build_source
 from msloss_sirr.models.checkpoint import load_remover
 from msloss_sirr.models.ensemble import FlipEnsemble
+from msloss_sirr.models.finding import find_weights
 from msloss_sirr.models.remover import Remover
 
 
 def load_on(
-    device: torch.device, checkpoint: Path | None, depth: DepthConfig, *, flip: bool
+    device: torch.device, checkpoint: Path | str | None, depth: DepthConfig, *, flip: bool
 ) -> tuple[Remover | FlipEnsemble, DepthSource | None]:
     """Return a remover and what it has its depth from, on a device.
 
     Args:
         device: for both.
-        checkpoint: of the remover; ``None`` takes the one that comes with the package.
+        checkpoint: file of the remover; a word may also be a folder, or ``user/name`` of the Hugging Face hub; ``None``
+            takes the one that comes with the package.
         depth: where depth comes from, if the remover is guided by it.
         flip: whether a photograph's mirror image is to be estimated, too.
 
     Raises:
         InputError: if the checkpoint or the source of depth cannot be used.
     """
-    remover = load_remover(checkpoint)
+    remover = load_remover(find_weights(checkpoint) if isinstance(checkpoint, str) else checkpoint)
     source = build_source(remover.config.depth, depth)
     for network in (remover, source):
         if isinstance(network, torch.nn.Module):

@@ -69,6 +69,13 @@ def test_options_reach_the_remover(photos: Path, checkpoint: Path, tmp_path: Pat
     assert np.abs(after[:, 20:] - before[:, 20:] / 2).max() <= 1
 
 
+def test_a_folder_of_a_remover_is_taken(photos: Path, checkpoint: Path, tmp_path: Path) -> None:
+    Remover.from_pretrained(checkpoint).save_pretrained(tmp_path / "mine")
+    run(photos / "photo 0.png", "-o", tmp_path / "a.png", "--checkpoint", tmp_path / "mine")
+    run(photos / "photo 0.png", "-o", tmp_path / "b.png", "--checkpoint", checkpoint)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
 def test_masks_of_a_folder_go_by_name(
     photos: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -201,7 +208,7 @@ def test_what_cannot_be_begun_is_one_line(
     assert "strength is 2.0" in fails(capsys, "remove", photo, "-o", out, "--strength", "2", *use)
     assert "is no amount of memory" in fails(capsys, "remove", photo, "-o", out, "--max-memory", "lots", *use)
     assert "there is no device 'abacus'" in fails(capsys, "remove", photo, "-o", out, "--device", "abacus", *use)
-    assert "is a folder; give a checkpoint" in fails(capsys, "remove", photo, "-o", out, "--checkpoint", tmp_path)
+    assert "has no model.safetensors" in fails(capsys, "remove", photo, "-o", out, "--checkpoint", tmp_path)
     assert "there is no device 'meta'" in fails(capsys, "remove", photo, "-o", out, "--device", "meta", *use)
     assert "half.safetensors is a file; give a folder" in fails(capsys, "remove", photo, "-o", checkpoint, *use)
     assert "a.png is named as one file, but there are 6" in fails(capsys, "remove", photos, "-o", tmp_path / "a.png")
@@ -324,7 +331,7 @@ def test_any_files_give_results_or_a_line_each(checkpoint: Path, files: list[tup
         photos.mkdir()
         for number, (suffix, content) in enumerate(files):
             (photos / f"{number}{suffix}").write_bytes(content)
-        report = remove_files(RemoveConfig(inputs=(photos,), out=out, checkpoint=checkpoint, device="cpu"))
+        report = remove_files(RemoveConfig(inputs=(photos,), out=out, checkpoint=str(checkpoint), device="cpu"))
         written = sorted(out.iterdir()) if out.exists() else []
         assert report.done + len(report.failures) == len(files)
         assert len(written) == report.done
