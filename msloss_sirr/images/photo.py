@@ -84,7 +84,7 @@ def read_photo(path: Path) -> Photo:
         pixels = np.empty((3, height, width), channels[0].dtype)
         for number in range(3):
             pixels[number] = turned(channels[0 if grey else number], orientation)
-        opacity = np.ascontiguousarray(turned(channels[-1], orientation)[None]) if alpha else None
+        opacity = turned(channels[-1], orientation).copy()[None] if alpha else None
         return Photo(
             pixels=torch.from_numpy(pixels),
             alpha=None if opacity is None else torch.from_numpy(opacity),
