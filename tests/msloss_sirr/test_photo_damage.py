@@ -5,6 +5,7 @@ import threading
 import tracemalloc
 import warnings
 import zlib
+from contextlib import suppress
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -48,7 +49,7 @@ def sound() -> dict[str, bytes]:
 
 
 def outcome(path: Path, content: bytes) -> Photo | str:
-    """Return what a file is read as: a sound photograph, which can be written again, or one line that names the file."""
+    """Return what a file is read as: a photograph, which can be written again, or one line that names the file."""
     path.write_bytes(content)
     limit = Image.MAX_IMAGE_PIXELS
     try:
@@ -68,12 +69,8 @@ def outcome(path: Path, content: bytes) -> Photo | str:
     )
     for suffix in (".png", ".tif", ".jpg", ".webp"):
         out = path.with_name(f"out{suffix}")
-        try:
+        with suppress(InputError):  # of a side too long for the format
             write_photo(out, photo, photo.pixels)
-        except InputError as error:
-            assert "\n" not in str(error)
-            assert not out.exists()
-        else:
             read_photo(out)
             out.unlink()
     assert [one.name for one in path.parent.iterdir()] == [path.name]
