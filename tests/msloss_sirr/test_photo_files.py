@@ -13,7 +13,7 @@ import tifffile
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageCms, ImageOps, features
+from PIL import Image, ImageCms, ImageOps
 from skimage import data
 
 from msloss_sirr.errors import InputError
@@ -27,7 +27,9 @@ try:
 except ImportError:
     pillow_heif = None
 
-needs_avif = pytest.mark.skipif(not features.check("avif"), reason="Pillow has no AVIF")
+Image.init()
+HAS_AVIF = "AVIF" in Image.SAVE
+needs_avif = pytest.mark.skipif(not HAS_AVIF, reason="Pillow has no AVIF")
 needs_heif = pytest.mark.skipif(pillow_heif is None, reason="pillow-heif is not installed")
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 GREY = SRGB[:16] + b"GRAY" + SRGB[20:]
