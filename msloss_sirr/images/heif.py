@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from PIL import Image, features
+from PIL import Image
 
 from msloss_sirr.errors import InputError
 
@@ -44,7 +44,8 @@ def load(path: Path) -> None:
 
 def check_avif(path: Path) -> None:
     """Raise ``InputError`` if Pillow has no AVIF."""
-    if not features.check("avif"):
+    Image.init()
+    if "AVIF" not in Image.SAVE:
         raise InputError(f"{path} is an AVIF file, which Pillow reads and writes from 11.3 on; install a newer one")
 
 

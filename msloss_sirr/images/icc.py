@@ -39,7 +39,8 @@ class Colours:
     their formula, or, if they are sampled, in proportion. So ``from_srgb(to_srgb(x)) == x`` wherever the
     profile's own curves rise; where one is flat (some are, near black) it gives one of the colours that look the same.
     In float32 it holds to 1e-5, but where a channel is below 0.01 beside bright ones, there to 6e-4: that is as well as
-    float32 holds such colours in sRGB, and less than half a step of 8 bits. Relative colorimetric, without black point compensation.
+    float32 holds such colours in sRGB, and less than half a step of 8 bits. Relative colorimetric, without black point
+    compensation.
 
     Args:
         profile: the bytes of an ICC profile, or ``None``.

@@ -23,6 +23,10 @@ _COLOUR = frozenset({"P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "YCbCr"})
 _NOT_A_PAGE = 0b101
 """Bits of the TIFF tag of that number below: an image is a small copy, or a mask, of another."""
 _PAGE_KIND = 254
+_LEAST = {"1": 1 / 8, "L": 1 / 8, "P": 1 / 8, "LA": 2, "RGB": 3, "RGBA": 4}
+"""Bytes a pixel of a PNG file, at least, by Pillow's mode."""
+_INFLATED = 1032
+"""Bytes that a byte of a PNG file can stand for. Where some are missing, Pillow takes zeros for them, and time."""
 
 
 class JpegCoding(NamedTuple):
@@ -84,7 +88,7 @@ def read_photo(path: Path) -> Photo:
         pixels = np.empty((3, height, width), channels[0].dtype)
         for number in range(3):
             pixels[number] = turned(channels[0 if grey else number], orientation)
-        opacity = np.ascontiguousarray(turned(channels[-1], orientation)[None]) if alpha else None
+        opacity = turned(channels[-1], orientation).copy()[None] if alpha else None
         return Photo(
             pixels=torch.from_numpy(pixels),
             alpha=None if opacity is None else torch.from_numpy(opacity),
@@ -106,7 +110,12 @@ def _check(path: Path, image: Image.Image) -> int:
         raise InputError(f"{path} is a {image.mode} image; convert it to RGB")
     if image.format == "TIFF":
         _check_pages(path, image)
-    elif image.format not in ("MPO", "HEIF") and getattr(image, "is_animated", False):
+    elif (
+        image.format == "PNG"
+        and image.width * image.height * _LEAST.get(image.mode, 1) > _INFLATED * path.stat().st_size
+    ):
+        raise InputError(f"{path} is damaged: it is too small a file for {image.width}x{image.height} pixels")
+    if image.format not in ("HEIF", "MPO", "TIFF") and getattr(image, "is_animated", False):
         raise InputError(f"{path} is animated; give a photograph, or one frame")
     if image.format == "HEIF":
         bits, chroma = image.info.get("bit_depth", 8), image.info.get("chroma", 444)

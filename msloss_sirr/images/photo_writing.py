@@ -1,11 +1,12 @@
 """Photographs with new pixels, to files that hold all else that the photograph's own file held."""
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageFile
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
@@ -40,6 +41,8 @@ _ALPHA = frozenset({"AVIF", "HEIF", "PNG", "TIFF", "WEBP"})
 _SEGMENT = 65533
 """Bytes that a segment of a JPEG file can hold."""
 _XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
+
+_room = threading.Lock()
 
 
 def write_photo(path: Path, photo: Photo, pixels: Tensor) -> None:
@@ -109,11 +112,27 @@ def _write(partial: Path, kind: str, channels: list[Channel], photo: Photo, prof
 def _save(image: Image.Image, partial: Path, kind: str, settings: Mapping[str, object]) -> None:
     """Save an image; if its EXIF data cannot be written again, without them."""
     try:
-        image.save(partial, format=kind, **settings)
+        _save_roomy(image, partial, kind, settings)
     except Exception as error:  # of what makers of cameras write, Pillow raises anything at all
         if (isinstance(error, OSError) and error.errno is not None) or "exif" not in settings:
             raise
-        image.save(partial, format=kind, **{name: value for name, value in settings.items() if name != "exif"})
+        _save_roomy(image, partial, kind, {name: value for name, value in settings.items() if name != "exif"})
+
+
+def _save_roomy(image: Image.Image, partial: Path, kind: str, settings: Mapping[str, object]) -> None:
+    """Save an image; a progressive JPEG file of noise needs more room than Pillow makes for it."""
+    try:
+        image.save(partial, format=kind, **settings)
+    except OSError as error:
+        if error.errno is not None or not settings.get("progressive"):
+            raise
+        with _room:
+            before = ImageFile.MAXBLOCK
+            ImageFile.MAXBLOCK = max(before, 8 * image.width * image.height + 2**20)
+            try:
+                image.save(partial, format=kind, **settings)
+            finally:
+                ImageFile.MAXBLOCK = before
 
 
 def _settings(kind: str, photo: Photo) -> dict[str, object]:
