@@ -17,7 +17,7 @@ class RemoveConfig:
     """Take the reflections off photographs, at their own size, with all that their files hold."""
 
     inputs: Positional[tuple[Path, ...]]
-    """Photographs, folders of them, or patterns such as 'holiday/*.jpg'."""
+    """Photographs, folders of them, or patterns such as 'holiday/??.jpg'."""
     out: Annotated[Path | None, arg(aliases=["-o"])] = None
     """Folder to write to, where every file keeps its name; or, for one photograph, a file."""
     in_place: bool = False
