@@ -1,5 +1,7 @@
 """What the commands do; everything heavy is imported only when one runs."""
 
+from msloss_sirr.errors import InputError
+from msloss_sirr.export.config import ExportConfig
 from msloss_sirr.photo.config import RemoveConfig
 from msloss_sirr.training.config import TrainConfig
 
@@ -26,3 +28,16 @@ def run_remove(config: RemoveConfig) -> None:
         print(f"{job.source} -> {job.transmission}")  # noqa: T201
 
     remove_files(config, say)
+
+
+def run_export(config: ExportConfig) -> None:
+    """Export a remover, and say how near the file comes to it."""
+    from msloss_sirr.export.making import export_onnx
+    from msloss_sirr.models.checkpoint import load_remover
+    from msloss_sirr.targets import check_free
+
+    check_free(config.onnx, overwrite=config.overwrite)
+    if config.checkpoint is not None and config.onnx.exists() and config.onnx.samefile(config.checkpoint):
+        raise InputError(f"{config.onnx} is the checkpoint; name another file")
+    apart = export_onnx(load_remover(config.checkpoint), config.onnx)
+    print(f"{config.onnx}: any height and width; differs from PyTorch by at most {apart:.1g}")  # noqa: T201
