@@ -94,7 +94,7 @@ def _model(remover: Remover) -> bytes:
         verbose=False,
     )
     proto = made.model_proto  # type: ignore[union-attr]
-    _strip(proto, {2: "height", 3: "width"})
+    _strip(proto)
     about = {"config": json.dumps(dataclasses.asdict(remover.config)), "depth": remover.config.depth}
     onnx.helper.set_model_props(proto, {"format": FORMAT, **about, "version": msloss.__version__})
     onnx.checker.check_model(proto)
@@ -106,12 +106,11 @@ def _program(remover: Remover) -> ExportedProgram:
     """Return the operations of a remover for pictures of any size."""
     if "prefer_deferred_runtime_asserts_over_guards" not in inspect.signature(torch.export.export).parameters:
         raise InputError(f"PyTorch {torch.__version__} cannot export for pictures of any size; install a newer one")
-    height, width = Dim("height"), Dim("width")
     given = _inputs(remover.config, *_example(remover.config), torch.Generator())
     return torch.export.export(
         remover,
         given,
-        dynamic_shapes=({2: height, 3: width},) * len(given),
+        dynamic_shapes=({2: Dim.DYNAMIC, 3: Dim.DYNAMIC},) * len(given),
         strict=False,
         prefer_deferred_runtime_asserts_over_guards=True,  # which the file leaves out: all sizes have one graph
     )
@@ -129,14 +128,13 @@ def _inputs(config: RemoverConfig, height: int, width: int, draw: torch.Generato
     return tuple(torch.rand(1, count, height, width, generator=draw) for count in channels)
 
 
-def _strip(proto: Any, names: dict[int, str]) -> None:
+def _strip(proto: Any) -> None:
     """Give the sides their names, and take out what only tells where the file was made."""
-    made_up = {proto.graph.input[0].type.tensor_type.shape.dim[axis].dim_param: name for axis, name in names.items()}
-    for value in (*proto.graph.input, *proto.graph.output):
-        for side in value.type.tensor_type.shape.dim:
-            if side.dim_param:
-                side.dim_param = made_up.get(side.dim_param, side.dim_param)
-    for each in (*proto.graph.node, *proto.graph.input, *proto.graph.output, *proto.graph.initializer):
+    ends = (*proto.graph.input, *proto.graph.output)
+    for value in ends:
+        height, width = value.type.tensor_type.shape.dim[2:]
+        height.dim_param, width.dim_param = "height", "width"
+    for each in (*proto.graph.node, *proto.graph.initializer, *ends):
         del each.metadata_props[:]
         each.doc_string = ""
     del proto.graph.value_info[:]
