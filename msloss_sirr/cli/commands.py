@@ -1,10 +1,7 @@
 """What the commands do; everything heavy is imported only when one runs."""
 
-import os
-import sys
-
 from msloss_sirr.errors import InputError
-from msloss_sirr.photo.config import RemoveConfig
+from msloss_sirr.export.config import ExportConfig
 from msloss_sirr.training.config import TrainConfig
 
 
@@ -22,39 +19,14 @@ def run_train(config: TrainConfig) -> None:
     )
 
 
-def run_remove(config: RemoveConfig) -> None:
-    """Take reflections off photographs, and say what became of each.
+def run_export(config: ExportConfig) -> None:
+    """Export a remover, and say how near the file comes to it."""
+    from msloss_sirr.export.making import export_onnx
+    from msloss_sirr.models.checkpoint import load_remover
+    from msloss_sirr.targets import check_free
 
-    Raises:
-        InputError: if some could not be done, or nothing could.
-    """
-    from msloss_sirr.cli.progress import progress_bar
-    from msloss_sirr.photo.batch import Done, remove_files
-    from msloss_sirr.photo.jobs import plan
-
-    number, count = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
-    share = plan(config, number, count)
-    several = len(share.jobs) + len(share.failures) > 1
-    with progress_bar("photographs", len(share.jobs) or None) as step:
-
-        def say(done: Done) -> None:
-            job = done.job
-            kept = "" if done.changed or config.options.strength == 0 else " (no reflection is visible: as it was)"
-            print(printable(f"{job.source} -> {job.transmission}{kept}"))  # noqa: T201
-            step(None)
-
-        def complain(line: str) -> None:
-            if several:
-                print(printable(f"msloss-sirr: {line}"), file=sys.stderr)  # noqa: T201
-
-        report = remove_files(config, say, complain, share)
-    if report.skipped:
-        print(f"{report.skipped} left out: their results are there already")  # noqa: T201
-    if report.failures:
-        left = len(report.failures)
-        raise InputError(f"{left} of {left + report.done} left out, as said" if several else report.failures[0])
-
-
-def printable(text: str) -> str:
-    """Return text without what would move the cursor, or break the line."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    check_free(config.onnx, overwrite=config.overwrite)
+    if config.checkpoint is not None and config.onnx.exists() and config.onnx.samefile(config.checkpoint):
+        raise InputError(f"{config.onnx} is the checkpoint; name another file")
+    apart = export_onnx(load_remover(config.checkpoint), config.onnx)
+    print(f"{config.onnx}: any height and width; differs from PyTorch by at most {apart:.1g}")  # noqa: T201

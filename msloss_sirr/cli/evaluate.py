@@ -4,6 +4,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msloss_sirr.cli.printable import printable
 from msloss_sirr.errors import InputError
 from msloss_sirr.evaluation.config import EvalConfig
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
 def run_eval(config: EvalConfig) -> None:
     """Score a remover or saved outputs on sets of pairs, print the tables, and write the files that are asked for."""
-    from msloss_sirr.cli.commands import printable
     from msloss_sirr.cli.progress import progress_bar
     from msloss_sirr.devices import find_device
     from msloss_sirr.evaluation.evaluating import evaluate_sets

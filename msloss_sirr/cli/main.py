@@ -7,11 +7,13 @@ from typing import Annotated, Any
 import tyro
 
 from msloss_sirr.cli import data, refgan
-from msloss_sirr.cli.commands import run_remove, run_train
+from msloss_sirr.cli.commands import run_export, run_train
 from msloss_sirr.cli.evaluate import run_eval
 from msloss_sirr.cli.failing import one_line_errors
 from msloss_sirr.cli.parsing import parse
+from msloss_sirr.cli.remove import run_remove
 from msloss_sirr.evaluation.config import EvalConfig
+from msloss_sirr.export.config import ExportConfig
 from msloss_sirr.photo.config import RemoveConfig
 from msloss_sirr.training.presets import TrainOptions, defaults
 
@@ -19,6 +21,7 @@ _RUN: dict[type, Callable[[Any], None]] = {
     TrainOptions: run_train,
     RemoveConfig: run_remove,
     EvalConfig: run_eval,
+    ExportConfig: run_export,
     **data.RUN,
     **refgan.RUN,
 }
@@ -37,6 +40,7 @@ def main(words: Sequence[str] | None = None) -> None:
         ]
         remove: Any = Annotated[RemoveConfig, tyro.conf.subcommand("remove")]
         evaluate: Any = Annotated[EvalConfig, tyro.conf.subcommand("eval")]
-        commands = train | remove | evaluate | data.COMMANDS | refgan.COMMANDS
+        export: Any = Annotated[ExportConfig, tyro.conf.subcommand("export")]
+        commands = train | remove | evaluate | export | data.COMMANDS | refgan.COMMANDS
         command = parse(commands, "msloss-sirr", words)
         _RUN[type(command)](command)

@@ -1,11 +1,27 @@
 """One estimate out of two: of a photograph and of its mirror image."""
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 
 from msloss_sirr.layers import Layers
 from msloss_sirr.models.calling import OnImages
-from msloss_sirr.models.remover import Remover
+from msloss_sirr.models.config import RemoverConfig
+
+
+class Estimator(Protocol):
+    """A `Remover`, or what is called as one."""
+
+    @property
+    def config(self) -> RemoverConfig:
+        """Return what the networks are made of."""
+
+    def prepare_depth(self, depth: Tensor) -> Tensor:
+        """Return what the networks are given of a depth map."""
+
+    def __call__(self, ambient: Tensor, depth: Tensor | None = None, /) -> Layers:
+        """Return the estimated layers of ``ambient`` ``(N, 3, H, W)``."""
 
 
 class FlipEnsemble(OnImages):
@@ -21,7 +37,7 @@ class FlipEnsemble(OnImages):
     CVPR 2016, of two of its eight views: photographs are seldom upside down.
     """
 
-    def __init__(self, remover: Remover) -> None:
+    def __init__(self, remover: Estimator) -> None:
         super().__init__()
         self.remover = remover
         self.config = remover.config

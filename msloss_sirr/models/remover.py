@@ -6,13 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from msloss import RangedQuantizer
-from msloss_sirr.depth.scaling import scaled_depth
-from msloss_sirr.images.checks import check_form, check_numbers
 from msloss_sirr.layers import Estimate, Layers
 from msloss_sirr.models.calling import OnImages
 from msloss_sirr.models.compact import CompactNet
 from msloss_sirr.models.config import RemoverConfig
 from msloss_sirr.models.finding import find_weights
+from msloss_sirr.models.inputs import check_inputs, prepared_depth
 from msloss_sirr.models.squeeze import SqueezeUNet
 from msloss_sirr.models.unet import UNet
 
@@ -127,7 +126,7 @@ class Remover(OnImages):
 
     def forward(self, ambient: Tensor, depth: Tensor | None = None) -> Layers:
         """Return the estimated layers of ``ambient``, guided by a prepared ``depth``; see the class."""
-        self._check(ambient, depth)
+        check_inputs(self.config, ambient, depth, numbers=not self.training)
         guide = [] if depth is None else [depth.to(ambient.dtype)]
         if self.reflection_net is None:
             change = self.transmission_net(torch.cat([ambient, *guide], dim=1))
@@ -137,7 +136,6 @@ class Remover(OnImages):
         change = self.transmission_net(torch.cat([ambient, reflection, *guide], dim=1))
         return Layers(ambient + change if self.config.residual else change, reflection)
 
-    @torch.no_grad()
     def prepare_depth(self, depth: Tensor) -> Tensor:
         """Return what the networks are given of a depth map: its ranges, or itself from 0 to 1, as configured.
 
@@ -151,21 +149,7 @@ class Remover(OnImages):
         Raises:
             ValueError: if the depth is of another shape, or the remover is guided by none.
         """
-        if self.config.depth == "none":
-            raise ValueError("this remover is guided by no depth; call it with the image alone")
-        return self.quantizer(depth) if self.config.depth == "ranged" else scaled_depth(depth)
-
-    def _check(self, ambient: Tensor, depth: Tensor | None) -> None:
-        check_form(ambient)
-        if (depth is None) != (self.config.depth == "none"):
-            needs = "no depth" if self.config.depth == "none" else "depth, as prepare_depth returns it"
-            raise ValueError(f"this remover is guided by {needs}, but was given {'none' if depth is None else 'some'}")
-        if depth is not None and depth.shape != (ambient.shape[0], 1, *ambient.shape[2:]):
-            raise ValueError(f"depth is {tuple(depth.shape)} but ambient {tuple(ambient.shape)}; give (N, 1, H, W)")
-        if not self.training:
-            check_numbers("ambient", ambient)
-            if depth is not None:
-                check_numbers("depth", depth, beyond=0.0)
+        return prepared_depth(self.config, self.quantizer, depth)
 
 
 class Telling(nn.Module):

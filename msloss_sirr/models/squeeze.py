@@ -1,6 +1,7 @@
 """A network that begins with what others have learned of pictures: a U-Net whose way down is SqueezeNet."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -69,7 +70,8 @@ class SqueezeUNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the output for ``x``; see the class."""
         height, width = x.shape[-2:]
-        seen = _reduced(x, self.view) if 0 < self.view < min(height, width) else x
+        symbolic = isinstance(height, torch.SymInt)  # a graph for all sizes cannot ask: it scales what is small by one
+        seen = _reduced(x, self.view) if self.view and (symbolic or self.view < min(height, width)) else x
         change = self._change(seen)
         if seen is not x:
             change = F.interpolate(change, size=(height, width), mode="bilinear", align_corners=False)
@@ -98,10 +100,16 @@ class SqueezeUNet(nn.Module):
 
 def _reduced(x: Tensor, short: int) -> Tensor:
     """Return pictures with a short side so long, each pixel a mean over those that it stands for."""
-    now = min(x.shape[-2:])
+    now = _lesser(*x.shape[-2:])
+    short = _lesser(short, now)
     size = [(side * short + now // 2) // now for side in x.shape[-2:]]
     exact = x.to(torch.promote_types(x.dtype, torch.float32))  # half precision cannot be averaged so on processors
     return F.interpolate(exact, size=size, mode="bilinear", align_corners=False, antialias=True).to(x.dtype)
+
+
+def _lesser(a: int, b: int) -> int:
+    """Return the lesser of two sizes, which may be unknown as yet."""
+    return cast(int, torch.sym_min(a, b))
 
 
 def _smoothed(x: Tensor) -> Tensor:

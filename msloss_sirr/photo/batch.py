@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from msloss_sirr.data.folders import by_stem, depth_images
 from msloss_sirr.depth.source import stored_depth
@@ -101,8 +101,10 @@ class _Work:
     def __init__(self, config: RemoveConfig) -> None:
         self._config = config
         self._device = find_device(config.device)
-        self._remover, self._source = load_on(self._device, config.checkpoint, config.depth, flip=config.flip)
-        if config.runtime == "compile":
+        self._remover, self._source = load_on(
+            self._device, config.checkpoint, config.depth, flip=config.flip, onnx=config.runtime == "onnx"
+        )
+        if config.runtime == "compile" and isinstance(self._remover, nn.Module):
             self._remover.compile(dynamic=True)
         self._masks = by_stem(config.mask) if config.mask is not None and config.mask.is_dir() else None
 

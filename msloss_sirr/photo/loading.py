@@ -6,6 +6,8 @@ import torch
 
 from msloss_sirr.depth.config import DepthConfig
 from msloss_sirr.depth.source import DepthSource, build_source
+from msloss_sirr.errors import InputError
+from msloss_sirr.export.running import OnnxRemover, load_onnx
 from msloss_sirr.models.checkpoint import load_remover
 from msloss_sirr.models.ensemble import FlipEnsemble
 from msloss_sirr.models.finding import find_weights
@@ -13,8 +15,8 @@ from msloss_sirr.models.remover import Remover
 
 
 def load_on(
-    device: torch.device, checkpoint: Path | str | None, depth: DepthConfig, *, flip: bool
-) -> tuple[Remover | FlipEnsemble, DepthSource | None]:
+    device: torch.device, checkpoint: Path | str | None, depth: DepthConfig, *, flip: bool, onnx: bool = False
+) -> tuple[Remover | OnnxRemover | FlipEnsemble, DepthSource | None]:
     """Return a remover and what it has its depth from, on a device.
 
     Args:
@@ -23,11 +25,20 @@ def load_on(
             takes the one that comes with the package.
         depth: where depth comes from, if the remover is guided by it.
         flip: whether a photograph's mirror image is to be estimated, too.
+        onnx: whether the checkpoint is an exported one, for onnxruntime, which runs on the processor.
 
     Raises:
         InputError: if the checkpoint or the source of depth cannot be used.
     """
-    remover = load_remover(find_weights(checkpoint) if isinstance(checkpoint, str) else checkpoint)
+    remover: Remover | OnnxRemover
+    if onnx:
+        if checkpoint is None:
+            raise InputError(
+                "the runtime is onnx, but no checkpoint is given; make one by msloss-sirr export --onnx FILE"
+            )
+        remover = load_onnx(checkpoint)
+    else:
+        remover = load_remover(find_weights(checkpoint) if isinstance(checkpoint, str) else checkpoint)
     source = build_source(remover.config.depth, depth)
     for network in (remover, source):
         if isinstance(network, torch.nn.Module):

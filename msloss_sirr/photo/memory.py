@@ -17,7 +17,7 @@ _LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory
 _PROBE = 256
 """Side in pixels of the picture by which the memory of a network is found out."""
 _UNKNOWN = 4096
-"""Bytes a pixel that are set aside for what is no module."""
+"""Bytes a pixel that are set aside for what is no network of PyTorch."""
 
 
 def parse_size(text: str) -> int:
@@ -59,13 +59,13 @@ def bytes_per_pixel(estimator: Any, channels: int = 0) -> float:
     """Return how many bytes a network takes at its peak for every pixel of a picture.
 
     Args:
-        estimator: the network. Of what is no module on a processor, whose operations cannot be watched, much is taken
-            for granted.
+        estimator: the network. Of one without weights, whose operations PyTorch may not know, much is taken for
+            granted.
         channels: of depth that it is given.
     """
-    if not isinstance(estimator, nn.Module):
+    weight = next(estimator.parameters(), None) if isinstance(estimator, nn.Module) else None
+    if weight is None:
         return _UNKNOWN
-    weight = next(estimator.parameters(), torch.empty(0))
     picture = torch.full((1, 3, _PROBE, _PROBE), 0.5, dtype=weight.dtype, device=weight.device)
     guide = [picture[:, :1]] * channels
     with LiveBytes() as counter:

@@ -76,6 +76,21 @@ def test_a_folder_of_a_remover_is_taken(photos: Path, checkpoint: Path, tmp_path
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
+def test_onnxruntime_does_what_pytorch_does(
+    photos: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo, exported = photos / "photo 0.png", tmp_path / "half.onnx"
+    main(["export", "--onnx", str(exported), "--checkpoint", str(checkpoint)])
+    for more in ((), ("--flip", "--steps", 2), ("--method", "tiles", "--tile", 64, "--overlap", 16)):
+        run(photo, "-o", tmp_path / "a.png", "--overwrite", "--checkpoint", checkpoint, *more)
+        run(photo, "-o", tmp_path / "b.png", "--overwrite", "--checkpoint", exported, "--runtime", "onnx", *more)
+        assert np.abs(pixels_of(tmp_path / "a.png").astype(int) - pixels_of(tmp_path / "b.png")).max() <= 1
+    capsys.readouterr()
+    words = ("remove", photo, "-o", tmp_path / "c.png", "--runtime", "onnx")
+    assert "no checkpoint is given for onnxruntime; make one by msloss-sirr export" in fails(capsys, *words)
+    assert "no ONNX model that runs here" in fails(capsys, *words, "--checkpoint", checkpoint)
+
+
 def test_masks_of_a_folder_go_by_name(
     photos: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

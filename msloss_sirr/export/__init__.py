@@ -1,0 +1,1 @@
+"""Removers as ONNX files, and what runs them."""
