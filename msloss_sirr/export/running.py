@@ -17,6 +17,8 @@ from msloss_sirr.models.inputs import check_inputs, prepared_depth
 FORMAT = "msloss_sirr.onnx/1"
 """What the metadata of an exported remover say that it is."""
 
+_OUTPUTS = ["transmission", "reflection"]
+
 
 class OnnxRemover:
     """A remover that onnxruntime runs on the processor; called as a `Remover` is, in evaluation mode.
@@ -43,12 +45,13 @@ class OnnxRemover:
         options.intra_op_num_threads = torch.get_num_threads()
         options.inter_op_num_threads = 1
         options.enable_mem_pattern = False  # it is for inputs of one size
-        options.enable_cpu_mem_arena = False  # which would keep what the largest photograph took
         options.log_severity_level = 3
         try:
             self._session = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's are of many kinds, without one of their own above them
             raise InputError(f"this is no ONNX model that runs here: {str(error).strip().splitlines()[0]}") from error
+        self._options = runtime.RunOptions()  # what a call leaves unused is given back
+        self._options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         about = self._session.get_modelmeta().custom_metadata_map
         if about.get("format") != FORMAT:
             raise InputError("this is another model; give a file that msloss-sirr export wrote")
@@ -65,7 +68,7 @@ class OnnxRemover:
         given = {"ambient": ambient} if depth is None else {"ambient": ambient, "depth": depth}
         arrays = {name: tensor.detach().to("cpu", torch.float32).numpy() for name, tensor in given.items()}
         each = [
-            self._session.run(["transmission", "reflection"], {name: a[i : i + 1] for name, a in arrays.items()})
+            self._session.run(_OUTPUTS, {name: array[i : i + 1] for name, array in arrays.items()}, self._options)
             for i in range(len(ambient))
         ]
         return Layers(*(torch.cat([torch.from_numpy(one[i]) for one in each]).to(ambient) for i in range(2)))
