@@ -88,7 +88,7 @@ def xmp_of(image: Image.Image) -> bytes:
 def profile_of(image: Image.Image, *, grey: bool) -> bytes | None:
     """Return an image's colour profile, if it has one for pixels of its kind."""
     profile = image.info.get("icc_profile")
-    fits = isinstance(profile, bytes) and len(profile) > 128 and profile[16:20] == (b"GRAY" if grey else b"RGB ")
+    fits = isinstance(profile, bytes) and len(profile) >= 128 and profile[16:20] == (b"GRAY" if grey else b"RGB ")
     return profile if fits else None
 
 
