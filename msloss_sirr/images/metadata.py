@@ -7,6 +7,8 @@ from PIL import Image
 
 ORIENTATION = 0x0112
 HEADER = b"Exif\0\0"
+XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
+"""Of XMP data in a JPEG file."""
 _EXIF_IFD = 0x8769
 _WIDTH, _HEIGHT = 0xA002, 0xA003
 LAYOUT = frozenset(
@@ -75,7 +77,7 @@ def xmp_of(image: Image.Image) -> bytes:
     tags = getattr(image, "tag_v2", {})
     try:
         found = next((image.info[key] for key in ("xmp", "XML:com.adobe.xmp") if image.info.get(key)), None)
-        found = found or tags.get(700, b"")
+        found = found or tags.get(700) or _segment(image)
     except Exception:  # as above
         return b""
     if isinstance(found, str):
@@ -86,7 +88,7 @@ def xmp_of(image: Image.Image) -> bytes:
 def profile_of(image: Image.Image, *, grey: bool) -> bytes | None:
     """Return an image's colour profile, if it has one for pixels of its kind."""
     profile = image.info.get("icc_profile")
-    fits = isinstance(profile, bytes) and len(profile) > 128 and profile[16:20] == (b"GRAY" if grey else b"RGB ")
+    fits = isinstance(profile, bytes) and len(profile) >= 128 and profile[16:20] == (b"GRAY" if grey else b"RGB ")
     return profile if fits else None
 
 
@@ -97,6 +99,12 @@ def dpi_of(image: Image.Image) -> tuple[float, float] | None:
     except (TypeError, ValueError, ZeroDivisionError, OverflowError):
         return None
     return (across, down) if 0.5 <= across < 65535 and 0.5 <= down < 65535 else None
+
+
+def _segment(image: Image.Image) -> bytes:
+    """Return the XMP data of a JPEG file, which older versions of Pillow leave among its segments."""
+    segments = getattr(image, "applist", ())
+    return next((data.removeprefix(XMP_HEADER) for _, data in segments if data.startswith(XMP_HEADER)), b"")
 
 
 def _entries(body: bytearray, order: str, start: int) -> tuple[dict[int, int], int]:

@@ -16,6 +16,7 @@ from msloss_sirr.images import heif
 from msloss_sirr.images.channels import DEEPEST, Channel, brightness, in_eight_bits
 from msloss_sirr.images.icc import Colours
 from msloss_sirr.images.listing import PHOTO_SUFFIXES
+from msloss_sirr.images.metadata import XMP_HEADER
 from msloss_sirr.images.opening import quiet
 from msloss_sirr.images.photo import Photo
 from msloss_sirr.images.png import write_png16
@@ -40,7 +41,6 @@ _GREY = frozenset({"BMP", "JPEG", "PNG", "TIFF"})
 _ALPHA = frozenset({"AVIF", "HEIF", "PNG", "TIFF", "WEBP"})
 _SEGMENT = 65533
 """Bytes that a segment of a JPEG file can hold."""
-_XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
 
 _room = threading.Lock()
 
@@ -156,9 +156,9 @@ def _settings(kind: str, photo: Photo) -> dict[str, object]:
 
 def _jpeg(photo: Photo) -> dict[str, object]:
     segments = b""
-    if photo.xmp and len(_XMP_HEADER + photo.xmp) <= _SEGMENT:
-        length = len(_XMP_HEADER + photo.xmp) + 2
-        segments = b"\xff\xe1" + length.to_bytes(2, "big") + _XMP_HEADER + photo.xmp
+    if photo.xmp and len(XMP_HEADER + photo.xmp) <= _SEGMENT:
+        length = len(XMP_HEADER + photo.xmp) + 2
+        segments = b"\xff\xe1" + length.to_bytes(2, "big") + XMP_HEADER + photo.xmp
     coding = photo.jpeg
     if coding is None or not 1 <= len(coding.tables) <= 4:
         return {"quality": 95, "subsampling": 0, "extra": segments}

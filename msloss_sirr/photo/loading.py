@@ -34,7 +34,7 @@ def load_on(
     if onnx:
         if checkpoint is None:
             raise InputError(
-                "the runtime is onnx, but no checkpoint is given; make one by msloss-sirr export --onnx FILE"
+                "no checkpoint is given for onnxruntime; make one by msloss-sirr export --onnx FILE"
             )
         remover = load_onnx(checkpoint)
     else:

@@ -64,10 +64,8 @@ def exif(orientation: int | None = None, width: int = 0, height: int = 0) -> byt
     told[MAKER] = "maker"
     if orientation:
         told[ORIENTATION] = orientation
-    told.get_ifd(0x8769)[MAKER_NOTE] = b"note of the maker"
-    if width:
-        told.get_ifd(0x8769).update({WIDTH: width, HEIGHT: height})
-    told.get_ifd(0x8825)[1] = "N"
+    told[0x8769] = {MAKER_NOTE: b"note of the maker", **({WIDTH: width, HEIGHT: height} if width else {})}
+    told[0x8825] = {1: "N"}
     return told.tobytes()
 
 
@@ -205,7 +203,8 @@ def test_orientation_is_normalised_once(tmp_path: Path, suffix: str, orientation
         assert told[MAKER] == "maker"
         inner = told.get_ifd(0x8769)
         assert (inner[WIDTH], inner[HEIGHT]) == ((24, 40) if orientation >= 5 else (40, 24))
-    assert again.xmp == (b"" if suffix in (".png", ".tif") else XMP)  # Pillow writes none of its own accord
+    assert again.xmp == photo.xmp
+    assert photo.xmp == XMP or (photo.xmp == b"" and suffix != ".webp")  # into some, Pillow writes none
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
