@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+TOGETHER ?= --numprocesses auto --dist loadfile
 
 .PHONY: help demo test oldest newest lint types docs bench clean
 .DEFAULT_GOAL := help
@@ -13,14 +14,14 @@ demo: $(VENV)/.dev  ## train a small reflection remover for a few minutes and wr
 	$(BIN)/python examples/demo.py --out out/demo.png
 
 test: $(VENV)/.dev  ## run the tests and the doctests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TOGETHER)
 
 oldest: $(VENV)-oldest/.dev  ## run the tests with the oldest torch supported, 2.6 (which Python 3.10 to 3.13 have)
-	$(VENV)-oldest/bin/python -m pytest
+	$(VENV)-oldest/bin/python -m pytest $(TOGETHER)
 
 newest: $(VENV)-newest/.dev  ## run the tests with the newest torch there is
 	$(VENV)-newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade torch torchvision
-	$(VENV)-newest/bin/python -m pytest
+	$(VENV)-newest/bin/python -m pytest $(TOGETHER)
 
 lint: $(VENV)/.dev  ## check style
 	$(BIN)/ruff check .

@@ -13,4 +13,9 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "seeded"))
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # processes side by side share the cores, those that tests start included
+    threads = max((os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]), 1)
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    torch.set_num_threads(threads)
+
 torch.manual_seed(0)

@@ -33,9 +33,7 @@ def load_on(
     remover: Remover | OnnxRemover
     if onnx:
         if checkpoint is None:
-            raise InputError(
-                "no checkpoint is given for onnxruntime; make one by msloss-sirr export --onnx FILE"
-            )
+            raise InputError("no checkpoint is given for onnxruntime; make one by msloss-sirr export --onnx FILE")
         remover = load_onnx(checkpoint)
     else:
         remover = load_remover(find_weights(checkpoint) if isinstance(checkpoint, str) else checkpoint)
