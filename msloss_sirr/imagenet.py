@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-import torchvision
 from torch import Tensor, nn
 
 from msloss_sirr.pretrained import fetch_weights, load_state, read_state
@@ -56,6 +55,8 @@ def imagenet_features(name: str, weights: Path | None, remedy: str, *, layers: i
     Raises:
         InputError: if the weights cannot be had, or are not those of the network.
     """
+    import torchvision  # takes longer than all else that a remover needs
+
     source = _SOURCES[name]
     with torch.device("meta"):  # what is cut off need not be made
         network = torchvision.models.get_model(name, weights=None)

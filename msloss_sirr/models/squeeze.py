@@ -5,7 +5,6 @@ from typing import cast
 
 import torch
 import torch.nn.functional as F
-import torchvision
 from torch import Tensor, nn
 
 from msloss_sirr.imagenet import Normalise
@@ -118,10 +117,30 @@ def _smoothed(x: Tensor) -> Tensor:
     return F.avg_pool2d(F.avg_pool2d(padded, 4, stride=1), 4, stride=1)
 
 
+class _Fire(nn.Module):
+    """Channels squeezed to few, and expanded by convolutions of 1x1 and 3x3 pixels, half each."""
+
+    def __init__(self, inputs: int, squeezed: int, outputs: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(inputs, squeezed, 1)
+        self.expand1x1 = nn.Conv2d(squeezed, outputs // 2, 1)
+        self.expand3x3 = nn.Conv2d(squeezed, outputs // 2, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``(N, outputs, H, W)`` for ``(N, inputs, H, W)``."""
+        x = F.relu(self.squeeze(x))
+        return torch.cat([F.relu(self.expand1x1(x)), F.relu(self.expand3x3(x))], dim=1)
+
+
 def _encoder() -> nn.Sequential:
-    """Return SqueezeNet's layers, each level half as large as the one above it."""
-    layers: nn.Sequential = torchvision.models.squeezenet1_1(weights=None).features
-    first = nn.Conv2d(3, 64, 3, stride=2, padding=1, padding_mode="replicate")  # zeros would be seen as a border
+    """Return SqueezeNet's layers, with the names of torchvision's, each level half as large as the one above it."""
     return nn.Sequential(
-        first, *(nn.MaxPool2d(3, 2, padding=1) if isinstance(each, nn.MaxPool2d) else each for each in layers[1:])
+        nn.Conv2d(3, 64, 3, stride=2, padding=1, padding_mode="replicate"),  # zeros would be seen as a border
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2, padding=1),
+        *(_Fire(64, 16, 128), _Fire(128, 16, 128)),
+        nn.MaxPool2d(3, 2, padding=1),
+        *(_Fire(128, 32, 256), _Fire(256, 32, 256)),
+        nn.MaxPool2d(3, 2, padding=1),
+        *(_Fire(256, 48, 384), _Fire(384, 48, 384), _Fire(384, 64, 512), _Fire(512, 64, 512)),
     )

@@ -342,6 +342,9 @@ def test_squeezenet_is_torchvisions_looked_at_where_the_pixels_are() -> None:
     ours = network.encoder[:2](network.normalise(image))
     theirs = features[:2](F.pad(network.normalise(image), (1, 1, 1, 1), mode="replicate"))[..., :32, :48]
     torch.testing.assert_close(ours, theirs)
+    for number, width in ((3, 64), (7, 256), (12, 512)):
+        seen = torch.rand(1, width, 8, 9)
+        torch.testing.assert_close(network.encoder[number](seen), features[number](seen))
     assert [tuple(network.encoder[: end + 1](image).shape[1:]) for end in (4, 7, 12)] == SIZES
 
 

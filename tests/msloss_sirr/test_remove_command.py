@@ -278,6 +278,12 @@ def test_remover_that_goes_astray_leaves_its_photos_out(
         remove(remover.eval(), torch.zeros(3, 8, 8, dtype=torch.uint8))
 
 
+def test_the_tool_starts_without_what_only_training_needs() -> None:
+    code = "import sys, msloss_sirr.photo.batch; print({'torchvision', 'kornia', 'accelerate'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
 def test_processes_share_the_photos(photos: Path, checkpoint: Path, tmp_path: Path) -> None:
     words = [sys.executable, "-m", "msloss_sirr", "remove", photos, "-o", tmp_path / "out", "--checkpoint", checkpoint]
     said = []
