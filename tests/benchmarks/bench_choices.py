@@ -1,12 +1,12 @@
 """Small trainings at equal compute that differ in steps, loss, or data.
 
     python tests/benchmarks/bench_choices.py --photos PHOTOS --pairs PAIRS --val VAL --clean PHOTOS --encoder FILE \\
-        --out OUT
+        --out OUT [--results FILE]
 
 Each is the training of the shipped remover, begun with ImageNet's features, over as many applications of the network:
 with M steps, an M-th of the images. Its last weights are measured by `bench_remover.py`. What is done already in the
-output folder is not done again, and a training that was interrupted goes on. At the end, or with --report alone, a
-table.
+output folder is not done again, and a training that was interrupted goes on. The figures are
+kept in --results, where those of other machines may be already. At the end, or with --report alone, a table of all.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 from statistics import mean
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ARMS = {
     "one step": "--steps 1",
@@ -63,13 +63,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("photos", "pairs", "val", "clean", "encoder"):
         parser.add_argument(f"--{name}", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("out/choices"))
+    parser.add_argument("--results", type=Path, help="figures of all trainings; by default in --out, as choices.json")
     parser.add_argument("--images", type=int, default=4800, help="applications of the network in a training")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=ARMS)
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--report", action="store_true", help="print the table of what is done")
     options = parser.parse_args()
+    results = options.results or options.out / "choices.json"
     if not options.report:
         folders = Folders(*(getattr(options, name) for name in Folders._fields))
         if None in folders:
@@ -77,7 +79,8 @@ def main() -> None:
         for seed in options.seeds:
             for arm in options.arms:
                 measured(arm, seed, options.images, options.precision, folders)
-    print(table(options.out, f"{options.images} in {options.precision}"))
+    keep(results, options.out)
+    print(table(json.loads(results.read_text()), f"{options.images} in {options.precision}"))
 
 
 def measured(arm: str, seed: int, images: int, precision: str, folders: Folders) -> None:
@@ -100,11 +103,19 @@ def measured(arm: str, seed: int, images: int, precision: str, folders: Folders)
     subprocess.run([sys.executable, *map(str, measure)], check=True)
 
 
-def table(out: Path, made: str) -> str:
+def keep(results: Path, out: Path) -> None:
+    """Add the figures of what is done to those that are kept."""
+    known = json.loads(results.read_text()) if results.exists() else {}
+    known |= {path.parent.name: json.loads(path.read_text()) for path in out.glob("*/figures.json")}
+    results.parent.mkdir(parents=True, exist_ok=True)
+    results.write_text(json.dumps(dict(sorted(known.items())), indent=1) + "\n")
+
+
+def table(results: dict[str, Any], made: str) -> str:
     """Return what is done, as a table in Markdown: means over the seeds, and the least and greatest gain."""
     rows = ["| training | seeds | real pairs, dB | SSIM | clean, dB | linear | clip | screen |", "| --- " * 8 + "|"]
     for arm in ARMS:
-        done = [json.loads(path.read_text()) for path in sorted(out.glob(f"{arm}, {made}, seed */figures.json"))]
+        done = [figures for name, figures in results.items() if name.startswith(f"{arm}, {made}, seed ")]
         if not done:
             continue
         gains = [each["real pairs"]["gain"] for each in done]
