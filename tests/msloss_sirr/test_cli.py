@@ -41,7 +41,7 @@ def test_train_refuses_what_it_cannot_do(pairs: Path, tmp_path: Path, capsys: py
             "train --preset papr",
             "invalid choice 'papr' for argument '--preset'. Expected one of ('compact', 'paper', 'shipped')",
         ),
-        ("train", "missing from msloss-sirr train: --out PATH, --val PATH"),
+        ("train", "missing from msloss-sirr train: --val PATH, --out PATH"),
         ("train --lr fast --out a --val b", "error parsing --lr: could not convert string to float: 'fast'"),
         (
             "remove --sheet a.png",
