@@ -2,7 +2,7 @@
 
 import torch
 
-from msloss_sirr.errors import InputError
+from msloss_sirr.errors import InputError, in_words
 
 
 def find_device(name: str) -> torch.device:
@@ -17,5 +17,5 @@ def find_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device).cpu()
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"there is no device {name!r} here: {str(error).strip().splitlines()[0]}") from error
+        raise InputError(f"there is no device {name!r} here: {in_words(error)}") from error
     return device

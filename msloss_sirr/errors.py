@@ -10,3 +10,21 @@ class InputError(Exception):
 
 class ElsewhereError(InputError):
     """Another process of the same work cannot go on, and tells the user why; this one ends with it."""
+
+
+def in_words(error: BaseException, *, named: bool = False) -> str:
+    """Return in one line why something failed; of what the system refuses, without its number.
+
+    Args:
+        error: what was raised.
+        named: whether to begin with the file that the system refuses, if it is one.
+
+    >>> in_words(PermissionError(13, "Permission denied", "photo.jpg"))
+    'Permission denied'
+    """
+    cause = getattr(error, "reason", None)  # urllib wraps what it was refused
+    if isinstance(cause, BaseException):
+        return in_words(cause)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if named and error.filename else error.strerror
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

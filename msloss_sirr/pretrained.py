@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from msloss_sirr.errors import InputError
+from msloss_sirr.errors import InputError, in_words
 from msloss_sirr.files import other_kind
 
 
@@ -30,7 +30,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # torch.load raises anything at all for a file that is not its own
         reason = "torch.save did not write it, or it is damaged, or holds more than tensors"
         if path.suffix == ".safetensors" or isinstance(error, OSError):  # PyTorch's text advises to run what it holds
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            reason = in_words(error)
         raise InputError(f"{path} holds no weights that can be read: {reason}") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise InputError(f"{path} holds no weights that can be read: they are not tensors by name")
@@ -64,9 +64,8 @@ def fetch_weights(url: str, what: str, remedy: str, *, also: Sequence[str] = ())
         cache.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(cache / name), hash_prefix=digits, progress=True)
     except (OSError, RuntimeError, ValueError, HTTPException) as error:
-        raise InputError(
-            f"the weights of {what} could not be downloaded ({error}); fetch {url} to {cache / name}, {remedy}"
-        ) from error
+        told = f"the weights of {what} could not be downloaded ({in_words(error)})"
+        raise InputError(f"{told}; fetch {url} to {cache / name}, {remedy}") from error
     return cache / name
 
 

@@ -1,19 +1,20 @@
 """Files and folders that are yet to be written, looked at before there is work to lose."""
 
-import os
 from pathlib import Path
+from tempfile import TemporaryFile
 
-from msloss_sirr.errors import InputError
+from msloss_sirr.errors import InputError, in_words
 from msloss_sirr.files import other_kind
 
 
 def check_free(path: Path, *, overwrite: bool) -> None:
     """Raise ``InputError`` if a file cannot be written to without replacing what nobody asked to replace.
 
+    Its folder need not be there yet; whoever writes the file makes it.
     Of what is no file, nothing is replaced at all: a device, or a link, which would itself give way to the file.
     """
-    if path.is_dir() or not path.parent.is_dir():
-        raise InputError(f"{path} is {'a folder' if path.is_dir() else 'in a folder that does not exist'}; name a file")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; name a file in it")
     if path.is_symlink() or other_kind(path):
         raise InputError(f"{path} is {'a link' if path.is_symlink() else other_kind(path)}, not a file; name another")
     if path.exists() and not overwrite:
@@ -26,5 +27,9 @@ def check_writable(folder: Path) -> None:
     there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
     if not there.is_dir():
         raise InputError(f"{there} is a file, so that there is no folder {folder}; name another")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise InputError(f"{there} cannot be written to; name another folder")
+    try:
+        with TemporaryFile(dir=there):  # what is permitted may still not be possible
+            pass
+    except OSError as error:
+        told = in_words(error).lower()
+        raise InputError(f"{there} cannot be written to ({told}); name another folder") from error

@@ -1,5 +1,6 @@
 """From a set and a folder to the items in it."""
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,9 @@ from msloss_sirr.catalogue.items import Item, Listing
 from msloss_sirr.catalogue.rows import read_csv
 from msloss_sirr.catalogue.sets import SETS, describe
 from msloss_sirr.errors import InputError
+
+_COPIES = {"pairs": "a folder that holds ambient/ and transmission/", "photos": "a folder of photographs"}
+"""What to call the copies of sets that are anybody's own."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,8 @@ def open_set(
         names = [f"{item.name} ({', '.join(item.files)} only)" for item in listing.partial]
         raise InputError(
             f"{folder} has items that are not whole: {'; '.join(names[:3])}"
-            f"{f' and {len(names) - 3} more' if len(names) > 3 else ''}; msloss-sirr data check {name} names all"
+            f"{f' and {len(names) - 3} more' if len(names) > 3 else ''}; "
+            f"msloss-sirr data check {name} {shlex.quote(str(folder))} names all"
         )
     if listing.clashes:
         first, second = listing.clashes[0]
@@ -111,7 +116,7 @@ def list_set(name: str, folder: Path, *, subset: str = "", split: str = "") -> L
         return Listing(description, listing.root, chosen)
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "does not exist"
-        raise InputError(f"{folder} {what}; give the folder of a copy of {name}")
+        raise InputError(f"{folder} {what}; give {_COPIES.get(name, f'the folder of a copy of {name}')}")
     parts = [p for p in description.parts if _wanted(p, subset) and split in ("", p.split)]
     listing = Lister(description, folder, alone=len(parts) == 1, version=subset).look(parts)
     versions = {item.subset for item in listing.items}
@@ -119,7 +124,9 @@ def list_set(name: str, folder: Path, *, subset: str = "", split: str = "") -> L
         counts = ", ".join(f"{number} items" for number in listing.found.values())
         raise InputError(f"{folder} has {counts}, which is not {subset} of {name}; leave the version out")
     if not listing.found and not listing.broken and not listing.strays:
-        raise InputError(f"{folder} holds nothing of {name} where it is looked for; see msloss-sirr data list {name}")
+        told = f"{folder} holds nothing of {name} where it is looked for; see msloss-sirr data list {name}"
+        own = f"{folder} holds no pairs; give {_COPIES['pairs']}, with images of the same names"
+        raise InputError(own if name == "pairs" else told)
     return listing
 
 

@@ -16,7 +16,7 @@ from msloss_sirr.catalogue.items import Item, Listing
 from msloss_sirr.catalogue.layout import list_set
 from msloss_sirr.catalogue.manifest import NAME, Manifest, Record, digest
 from msloss_sirr.catalogue.placing import foreign, is_file, make_room, place_together, settle
-from msloss_sirr.errors import InputError
+from msloss_sirr.errors import InputError, in_words
 from msloss_sirr.holding import held
 from msloss_sirr.images.colour import to_srgb
 from msloss_sirr.images.reading import read_coloured
@@ -130,7 +130,7 @@ def make(task: Task) -> Outcome:
             return Outcome(task.name, record, True, "")
         return Outcome(task.name, _make(task, sources), False, "")
     except (InputError, OSError) as error:
-        return Outcome(task.name, None, False, f"{task.name}: {error}")
+        return Outcome(task.name, None, False, f"{task.name}: {in_words(error, named=True)}")
 
 
 def _intact(task: Task, record: Record) -> bool:

@@ -45,6 +45,8 @@ def run_eval(config: EvalConfig) -> None:
             done=step,
         )
     try:  # whoever reads the table may stop, and a disk may be full: neither costs what the other has got
+        for path in _files(config):
+            path.parent.mkdir(parents=True, exist_ok=True)
         if config.csv is not None:
             write_csv(report, config.csv)
         if config.json is not None:

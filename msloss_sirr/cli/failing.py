@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 
-from msloss_sirr.errors import ElsewhereError, InputError
+from msloss_sirr.errors import ElsewhereError, InputError, in_words
 
 _HEARD = 3.0
 """Seconds in which another process will have said why it cannot go on."""
@@ -110,6 +110,8 @@ def _give_up() -> None:
 
 def _one_line(error: BaseException) -> str:
     """Return an error's message in one line; one from a loader process carries a traceback before it."""
+    if isinstance(error, OSError) and error.strerror:
+        return in_words(error, named=True)
     text = str(error).strip() or type(error).__name__
     _, ours, told = text.rpartition(f"{InputError.__module__}.{InputError.__name__}: ")
     if not ours and text.startswith("Caught "):

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from typing import Annotated, Any
 
 import tyro
@@ -25,6 +26,9 @@ _RUN: dict[type, Callable[[Any], None]] = {
     **data.RUN,
     **refgan.RUN,
 }
+_DOES = """Takes the reflections off photographs shot through glass, and trains what does.
+
+msloss-sirr COMMAND --help tells more of each; msloss-sirr --version, which it is."""
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -35,6 +39,9 @@ def main(words: Sequence[str] | None = None) -> None:
     """
     with one_line_errors("msloss-sirr"):
         words = sys.argv[1:] if words is None else words
+        if list(words) == ["--version"]:
+            print(f"msloss-sirr {version('msloss')}")  # noqa: T201
+            return
         train: Any = Annotated[
             TrainOptions, tyro.conf.subcommand("train", default=defaults(words if "train" in words[:1] else ()))
         ]
@@ -42,5 +49,5 @@ def main(words: Sequence[str] | None = None) -> None:
         evaluate: Any = Annotated[EvalConfig, tyro.conf.subcommand("eval")]
         export: Any = Annotated[ExportConfig, tyro.conf.subcommand("export")]
         commands = train | remove | evaluate | export | data.COMMANDS | refgan.COMMANDS
-        command = parse(commands, "msloss-sirr", words)
+        command = parse(commands, "msloss-sirr", words, description=_DOES)
         _RUN[type(command)](command)

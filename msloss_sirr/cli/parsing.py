@@ -9,6 +9,7 @@ from typing import Any
 
 import tyro
 
+from msloss_sirr.cli.options import rules
 from msloss_sirr.errors import InputError
 
 _STYLES = re.compile(r"\x1b\[[0-9;]*m")
@@ -33,7 +34,7 @@ def parse(kind: Any, program: str, words: Sequence[str], **more: Any) -> Any:
     """
     said = io.StringIO()
     try:
-        with redirect_stderr(said):
+        with redirect_stderr(said), rules():
             configuration = tyro.cli(kind, prog=program, args=words, **more)
     except SystemExit as stop:
         if stop.code in (0, None):

@@ -38,9 +38,10 @@ class Damage:
         """
         if what in self._met:
             return
+        if len(self._met) >= self._budget:
+            borne = f"more damaged files than the {self._budget} to be left out; " if self._budget else ""
+            remedy = f"--damaged {self._budget + 1} leaves it out, msloss-sirr data check finds all"
+            raise InputError(f"{what}; {borne}{remedy}")
         self._met[what] = None
-        if len(self._met) > self._budget:
-            borne = f"; more damaged files than the {self._budget} to be left out" if self._budget else ""
-            raise InputError(what + borne)
         if self._say is not None:
             self._say(f"left out: {what}")

@@ -11,7 +11,7 @@ from msloss_sirr.catalogue.sets import SETS
 from msloss_sirr.doctor.findings import SEVERITIES, Finding
 from msloss_sirr.doctor.looking import Seen, see
 from msloss_sirr.doctor.twins import find_twins
-from msloss_sirr.errors import InputError
+from msloss_sirr.errors import InputError, in_words
 from msloss_sirr.images.registration import DOUBTFUL
 from msloss_sirr.parallel import spread
 
@@ -212,7 +212,8 @@ def _of_manifest(root: Path) -> Iterator[Finding]:
             except FileNotFoundError:
                 yield Finding("error", "changed", (name,), f"{name} is in the manifest, and not here")
             except (InputError, OSError) as error:
-                yield Finding("error", "changed", (name,), f"{name} is in the manifest, and cannot be read: {error}")
+                told = f"{name} is in the manifest, and cannot be read: {in_words(error)}"
+                yield Finding("error", "changed", (name,), told)
             else:
                 if now != record.digests.get(layer):
                     sentence = f"{name} is not what the manifest says that was written"

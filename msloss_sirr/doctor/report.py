@@ -55,6 +55,7 @@ def write_json(diagnosis: Diagnosis, path: Path, *, overwrite: bool = False) -> 
         ],
         "findings": [asdict(finding) for finding in diagnosis.findings],
     }
+    path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as partial:
         partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 

@@ -21,7 +21,8 @@ class LpipsConfig:
     """LPIPS: how different two pictures look to a network trained on ImageNet; less is better."""
 
     backbones: tuple[PerceptualName, ...] = ("alex", "vgg")
-    """Networks to look through; their weights are downloaded once, 233 MB and 528 MB. No name leaves LPIPS out."""
+    """Networks to look through: alex, vgg or both; their weights are downloaded once, 233 MB and 528 MB. The option
+    with nothing after it leaves LPIPS out."""
     alex: Path | None = None
     """File with torchvision's weights of AlexNet, instead of those in PyTorch's cache, or their download to there."""
     vgg: Path | None = None
@@ -62,7 +63,7 @@ class EvalConfig:
     json: Path | None = None
     """File to write the same to, with what was evaluated."""
     sheet: Path | None = None
-    """Picture to draw of the images that gained most and least."""
+    """Picture to draw of the images that gained most and least, a file ending in .jpg or .png."""
     sheet_rows: int = 3
     """How many of each."""
     save: Path | None = None

@@ -18,7 +18,7 @@ _COLUMNS = (
     *("row", "set", "image", "images", "steps", "protocol"),
     *TITLES,
     *(f"input_{metric}" for metric in TITLES),
-    *("gain", "median_gain", "worse", "wanting"),
+    *("gain", "median_gain", "worse", "not_measured"),
 )
 
 
@@ -37,7 +37,7 @@ def write_csv(report: EvaluationReport, path: Path) -> None:
 
 
 def write_json(report: EvaluationReport, path: Path, evaluated: Mapping[str, object]) -> None:
-    """Write what was evaluated, every image, every mean, and what is wanting.
+    """Write what was evaluated, every image, every mean, and what could not be measured.
 
     JSON has no infinity: it is written as the text ``"Infinity"``, which Python's ``float`` and JavaScript's ``Number``
     read; likewise ``"-Infinity"`` and ``"NaN"``. What could not be measured is ``null``.
@@ -48,7 +48,7 @@ def write_json(report: EvaluationReport, path: Path, evaluated: Mapping[str, obj
         "versions": {name: found for name in _PACKAGES if (found := _version(name))},
         "means": [_told(summary) for summary in report.summaries()],
         "images": [{**_told(scores), "gain": _safe(scores.gain)} for scores in report.images],
-        "wanting": dict(report.wanting),
+        "not_measured": dict(report.wanting),
         "left_out": list(report.left_out),
         "unused": list(report.unused),
     }
@@ -57,7 +57,7 @@ def write_json(report: EvaluationReport, path: Path, evaluated: Mapping[str, obj
 
 
 def _lines(report: EvaluationReport) -> Iterator[dict[str, object]]:
-    wanting = "; ".join(f"{TITLES[metric]}: {reason}" for metric, reason in report.wanting.items())
+    not_measured = "; ".join(f"{TITLES[metric]}: {reason}" for metric, reason in report.wanting.items())
     for scores in report.images:
         yield {
             "row": "image",
@@ -73,7 +73,7 @@ def _lines(report: EvaluationReport) -> Iterator[dict[str, object]]:
             **_common(summary),
             "median_gain": summary.median_gain,
             "worse": summary.worse,
-            "wanting": wanting,
+            "not_measured": not_measured,
         }
 
 

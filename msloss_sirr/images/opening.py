@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from msloss_sirr.errors import InputError
+from msloss_sirr.errors import InputError, in_words
 from msloss_sirr.files import check_file
 from msloss_sirr.images import heif
 
@@ -71,11 +71,11 @@ def opened(path: Path, formats: tuple[str, ...] | None = None) -> Iterator[Image
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InputError(f"{path} is too large: {_first_line(error)}") from error
+        raise InputError(f"{path} is too large: {in_words(error)}") from error
     except UnidentifiedImageError as error:
         raise InputError(f"cannot read {path}: {_unidentified(path)}") from error
     except Exception as error:  # Pillow raises anything at all for files that are damaged
-        raise InputError(f"cannot read {path}: {_first_line(error)}") from error
+        raise InputError(f"cannot read {path}: {in_words(error)}") from error
 
 
 def check_size(path: Path, width: int, height: int) -> None:
@@ -96,7 +96,3 @@ def _unidentified(path: Path) -> str:
     if start[4:8] == b"ftyp":
         return f"it is a {start[8:12].decode('latin-1')!r} file, which this installation of Pillow does not read"
     return "it is no image file"
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

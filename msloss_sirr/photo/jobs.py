@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from msloss_sirr.errors import InputError
+from msloss_sirr.errors import InputError, in_words
 from msloss_sirr.images.listing import PHOTO_SUFFIXES, find_images, is_image_name
 from msloss_sirr.photo.config import RemoveConfig
 
@@ -54,7 +54,7 @@ def plan(config: RemoveConfig, number: int = 0, count: int = 1) -> Plan:
             sources.update((source, name) for source, name in _found(given, recursive=config.recursive))
         except (InputError, OSError) as error:
             if number == 0:
-                found.failures.append(_line(error))
+                found.failures.append(in_words(error, named=True))
     if not sources and not found.failures and number == 0:
         raise InputError("no photographs given; name files or folders")
     single = _single(config, len(sources))
@@ -155,9 +155,3 @@ def _occupied(job: Job, config: RemoveConfig) -> str:
         if not (config.overwrite or config.skip_existing):
             return f"{path} exists already; give --overwrite to replace it, or --skip-existing to leave it"
     return ""
-
-
-def _line(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}"
-    return str(error)

@@ -26,7 +26,7 @@ class RemovalOptions:
     again."""
     steps: int | Literal["auto"] = 1
     """How many times the remover is applied to its own output; auto goes on until that changes little, five times at
-    most."""
+    most. More than one is seldom better with the remover in the package."""
     method: Literal["auto", "whole", "guided", "tiles"] = "auto"
     """whole: the remover is applied to the photograph as it is; guided: to the photograph reduced to the work size, and
     what it changes is carried to full size by a guided filter; tiles: to overlapping parts, which are told of the whole

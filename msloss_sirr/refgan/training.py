@@ -112,6 +112,9 @@ class _Training:
         self.course.run(self, self.draws, training_files(self.config.data))
         return self.folder.last
 
+    def begin(self) -> None:
+        """Do nothing."""
+
     def learn(self, draws: DrawBatch) -> Mapping[str, Tensor] | None:
         """Move both networks once, unless a gradient is not finite."""
         losses = self._step(self._examples(draws))

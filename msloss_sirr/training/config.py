@@ -33,8 +33,8 @@ class RunConfig:
     iterations: int | None = None
     """Updates after which the training ends instead, in the middle of an epoch if need be."""
     budget: str | None = None
-    """Time after which it ends instead, as 90s, 25m or 8h, whatever the machine's speed; validations count, what passes
-    while the run is interrupted does not."""
+    """Time after which the training ends instead of by epochs, as 90s, 25m or 8h, whatever the machine's speed;
+    validations count, what passes while the run is interrupted does not."""
     epoch_images: int = 1350
     """Training images in an epoch, over all processes; rounded up to whole updates."""
     batch: int = 4

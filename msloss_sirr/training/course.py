@@ -3,7 +3,7 @@
 import math
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,11 +15,12 @@ from msloss_sirr.data.damage import Damage
 from msloss_sirr.data.draws import DrawBatch, Draws, Rest, load
 from msloss_sirr.errors import InputError
 from msloss_sirr.holding import held
+from msloss_sirr.targets import check_writable
 from msloss_sirr.training.config import RunConfig
 from msloss_sirr.training.duration import seconds_of
 from msloss_sirr.training.pace import Pace
 from msloss_sirr.training.processes import Processes, connect
-from msloss_sirr.training.progress import TrainingProgress
+from msloss_sirr.training.progress import Place, TrainingProgress
 from msloss_sirr.training.provenance import Content, Source, fingerprint, read_contents, surroundings
 from msloss_sirr.training.randomness import random_state, set_random_state
 from msloss_sirr.training.run import RunFolder
@@ -72,15 +73,20 @@ class Course:
         self.processes = Processes(self.accelerator)
         self.folder = RunFolder(config.out, _OWN.union(parts), say if self.main else _say_nothing)
         with self.processes.failing_together():
+            check_writable(config.out)
             self.folder.check(config)
         self.damage = Damage(config.data.damaged, say)
         self.progress = TrainingProgress(enabled=self.main)
         self._shape, self._warmup, self._accumulate = shape, warmup, accumulate
         self.contents: Mapping[str, Source] = {}
         """What the files hold that the training is made from, by name, once it has begun."""
+        self.each: Mapping[str, Sequence[Content]] = {}
+        """The same, file by file."""
         self._epoch = self._batch = 0
         self._tally = Tally()
-        self._requests = Requests()
+        lost = "ended at once: what was done since the state was last saved is lost"
+        self._requests = Requests(lost if self.main else "")
+        self._updates = 0
         set_seed(config.seed)
 
     @property
@@ -112,19 +118,20 @@ class Course:
                 if self.main:
                     stack.enter_context(held(self.folder.path))
                     self.folder.check(self.config)
-            self._run(trainee, draws, sources)
+            self.each = self._contents(sources)
+            self.contents = {name: fingerprint(found) for name, found in self.each.items()}
+            with self.processes.failing_together():
+                if self.main:
+                    here = surroundings(self.accelerator.device, self.processes.count)
+                    self.folder.begin(self.config, here, self.contents)
+                trainee.begin()
+            self._run(trainee, draws)
 
-    def _run(self, trainee: Trainee, draws: Draws, sources: Mapping[str, Iterable[Path]]) -> None:
+    def _run(self, trainee: Trainee, draws: Draws) -> None:
         rest = Rest(draws)
         loader = self.accelerator.prepare(load(draws, self.config.batch, self.config.workers, rest))
-        updates = len(loader) // self._accumulate
+        self._updates = updates = len(loader) // self._accumulate
         total = self.config.epochs * updates if self.config.iterations is None else self.config.iterations
-        self.contents = self._fingerprints(sources)
-        with self.processes.failing_together():
-            if self.main:
-                self.folder.begin(
-                    self.config, surroundings(self.accelerator.device, self.processes.count), self.contents
-                )
         self._pace = Pace(total, self.config.seconds, updates if self.config.iterations is None else None)
         if self.config.resume:
             with self.processes.failing_together():
@@ -137,20 +144,20 @@ class Course:
                 rest.first = self._tally.images
                 self._run_epoch(trainee, loader)
 
-    def _fingerprints(self, sources: Mapping[str, Iterable[Path]]) -> dict[str, Source]:
+    def _contents(self, sources: Mapping[str, Iterable[Path]]) -> dict[str, list[Content]]:
         """Return what the files hold; each process reads its share, so that none waits long for another."""
         named = [(name, path) for name, files in sources.items() for path in files]
         contents = self.processes.share_out(read_contents, [path for _, path in named])
         found: dict[str, list[Content]] = {name: [] for name in sources}
         for (name, _), content in zip(named, contents, strict=True):
             found[name].append(content)
-        return {name: fingerprint(of_one) for name, of_one in found.items()}
+        return found
 
     def _run_epoch(self, trainee: Trainee, loader: Iterable[DrawBatch]) -> None:
         before, start = self._tally.seconds, time.perf_counter()
         update: list[Mapping[str, Tensor] | None] = []
         batches = iter(loader)
-        while draws := self._next(batches):
+        while draws := self._next(batches, trainee, between=not update):
             fraction = self._go_on(trainee) if not update else self._agreed().fraction
             if fraction >= 1 and self._batch and not update:  # time has come to its end
                 break
@@ -159,12 +166,12 @@ class Course:
             self._tally.images += len(draws.kind) * self.processes.count
             self._tally.seconds = before + time.perf_counter() - start
             self._batch += 1
-            self.progress.batch(self._epoch, self._pace, self._tally.rate, trainee.status)
             if len(update) < self._accumulate:
                 continue
             self._tally.add(update)
             update = []
             self._pace.done += 1
+            self.progress.batch(self._place, self._pace, self._tally.rate, trainee.status)
             if self._pace.seconds is None and self._pace.fraction >= 1:
                 break
         if update:  # the end of an epoch that was resumed with other batches
@@ -172,8 +179,15 @@ class Course:
             self._pace.done += 1
         self._end_epoch(trainee)
 
-    def _next(self, batches: Iterator[DrawBatch]) -> DrawBatch | None:
-        """Return the next batch, ``None`` at the end of the epoch."""
+    @property
+    def _place(self) -> Place:
+        return Place(self._epoch, self._batch // self._accumulate, self._updates)
+
+    def _next(self, batches: Iterator[DrawBatch], trainee: Trainee, *, between: bool) -> DrawBatch | None:
+        """Return the next batch, ``None`` at the end of the epoch.
+
+        If there can be none, what was learned so far is saved first, where that is between two updates.
+        """
         failure, draws = None, None
         try:
             draws = next(batches, None)
@@ -182,6 +196,8 @@ class Course:
         except Exception as error:  # of a file that only this process has met
             failure = error
         if self.processes.most(failure is not None)[0]:
+            if between and self._batch:
+                self._save(trainee)
             self.processes.settle(failure)
         return draws
 
@@ -245,6 +261,7 @@ class Course:
         """Take up the state that was saved last, if any was."""
         state = self.folder.load()
         if state is None:
+            self.progress.note(f"nothing has been saved in {self.folder.path} yet; beginning anew")
             return
         shares = [group.get("share", 1.0) for group in _groups(trainee)]  # of the configuration, not of the state
         try:
@@ -259,6 +276,7 @@ class Course:
             self._tally.load_state_dict(mine["tally"], self.accelerator.device)
             self.damage.recall(mine["damaged"])
             set_random_state(mine["random"], self.accelerator.device)
+            self.progress.resume(self._place, self._pace)
         except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise InputError(f"the state in {self.folder.path} does not fit this training: {first}") from error

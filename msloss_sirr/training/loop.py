@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from msloss import MultiStepLoss, OnPlateau, Rehearsal, Schedule, StepLosses
+from msloss import MultiStepLoss, OnPlateau, Schedule, StepLosses
 from msloss_sirr.data.batches import Batch, compose
 from msloss_sirr.data.draws import DrawBatch, collate
 from msloss_sirr.data.folders import Pairs
@@ -16,6 +16,7 @@ from msloss_sirr.data.sources import build_draws, open_pairs, training_files, va
 from msloss_sirr.depth.source import DepthSource, build_source, guidance
 from msloss_sirr.errors import InputError
 from msloss_sirr.evaluation.scores import SMALLEST_SIDE, Evaluation, evaluate
+from msloss_sirr.layers import Layers
 from msloss_sirr.losses.criterion import LayersCriterion, build_criterion, term_weights
 from msloss_sirr.models.checkpoint import save_remover
 from msloss_sirr.models.remover import Remover, Telling
@@ -26,6 +27,7 @@ from msloss_sirr.training.beginning import begin_remover, beginnings, grouped
 from msloss_sirr.training.config import TrainConfig
 from msloss_sirr.training.course import Course, say
 from msloss_sirr.training.pace import half_cosine
+from msloss_sirr.training.provenance import known
 from msloss_sirr.training.samples import Samples, write_samples
 from msloss_sirr.training.tracking import Tracker
 from msloss_sirr.training.trainee import Ended, Lasting
@@ -171,14 +173,18 @@ class _Training:
     def run(self) -> Evaluation:
         """Train to the end, and return the best scores."""
         with self.course.processes.failing_together():
-            if self.schedule.steps < self.config.steps:
-                self.course.progress.note(str(self._rehearse()))
             files = training_files(self.config.data, self.config.val, depth=self.stored)
             if weights := beginnings(self.config):
                 files["weights"] = weights
         self.course.run(self, self.draws, files)
         assert self.best.scores is not None  # noqa: S101  # there is at least one epoch, and the first is the best so far
         return self.best.scores
+
+    def begin(self) -> None:
+        """Warn of validation images that are trained on, and see whether there is memory for all steps."""
+        if self.course.main and (told := known(self.course.each, validation(self.config.val))):
+            say(told)
+        self._rehearse()
 
     def learn(self, draws: DrawBatch) -> Mapping[str, Tensor] | None:
         """Learn from a batch, unless the gradient of its update is not finite."""
@@ -259,14 +265,15 @@ class _Training:
                 say("the validation pairs are others now: the best scores so far are forgotten")
         self.best.of = now
 
-    def _rehearse(self) -> Rehearsal:
+    def _rehearse(self) -> None:
         """Run one batch with all the steps that the schedule may come to, so that memory runs out now if it will."""
+        if self.schedule.steps >= self.config.steps:
+            return
         draws = collate([self.draws[number] for number in range(min(self.config.batch, len(self.draws)))])
         batch = compose(DrawBatch(*(_on(part, self.accelerator.device) for part in draws)), self.synthesis)
         loss = self.accelerator.unwrap_model(self.loss)
         self.loss.train()
-        rehearsal: Rehearsal = loss.rehearse(*self._given(batch))
-        return rehearsal
+        self.course.progress.note(f"memory of an update: {loss.rehearse(*self._given(batch))}")
 
     def _given(self, batch: Batch) -> tuple[Any, ...]:
         """Return what the loss is called with: ambient image, target, and the depth of the ambient image if any."""
@@ -277,6 +284,13 @@ class _Training:
         """Score the remover on the validation pairs, each process its share of them."""
         accelerator = self.accelerator
         share = range(accelerator.process_index, len(self.val), accelerator.num_processes)
+        progress = self.course.progress
+        progress.validated(0, len(share))
+
+        def seen(index: int, layers: Layers) -> None:
+            samples.see(index, layers)
+            progress.validated(share.index(index) + 1, len(share))
+
         with self.course.processes.failing_together():
             scores = evaluate(
                 self.average.network,
@@ -284,7 +298,7 @@ class _Training:
                 indices=share,
                 device=accelerator.device,
                 source=self.depth,
-                seen=samples.see,
+                seen=seen,
             )
         sums = torch.tensor([s.counted for s in scores], dtype=torch.float64).reshape(-1, 4).sum(dim=0)
         if accelerator.num_processes > 1:  # else there is nothing to reduce, and not every device has float64

@@ -4,7 +4,7 @@ import hashlib
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 
 _PACKAGES = ("msloss", "torch", "torchvision", "accelerate", "kornia", "timm", "pillow", "safetensors")
+_UNREAD = "unread"
 
 
 class Source(NamedTuple):
@@ -37,6 +38,24 @@ def fingerprint(contents: Iterable[Content]) -> Source:
     contents = list(contents)
     whole = hashlib.sha256("\n".join(content.sha256 for content in contents).encode()).hexdigest()
     return Source(len(contents), sum(content.bytes for content in contents), whole)
+
+
+def known(contents: Mapping[str, Sequence[Content]], val: str) -> str:
+    """Return in a line how many files are validated on and trained on at once, or copies of each other; or nothing.
+
+    Args:
+        contents: of all files, by the name of the source.
+        val: the source that is validated on.
+    """
+    judged = [content.sha256 for content in contents[val]]
+    trained = {content.sha256 for name, found in contents.items() if name != val for content in found}
+    shared = sum(digest in trained - {_UNREAD} for digest in judged)
+    if not shared:
+        return ""
+    return (
+        f"{shared} of the {len(judged)} validation images are trained on too, so that the best checkpoint is chosen by "
+        "what it knows already; give other pairs by --val"
+    )
 
 
 def read_contents(files: Iterable[Path]) -> list[Content]:
@@ -78,14 +97,14 @@ def _told(source: Mapping[str, Any] | None) -> str:
 def _content(path: Path) -> Content:
     digest, size = hashlib.sha256(), 0
     if not path.is_file():  # a pipe would be waited for
-        return Content(0, "unread")
+        return Content(0, _UNREAD)
     try:
         with path.open("rb") as file:
             while block := file.read(2**20):
                 digest.update(block)
                 size += len(block)
     except OSError:
-        return Content(0, "unread")
+        return Content(0, _UNREAD)
     return Content(size, digest.hexdigest())
 
 

@@ -10,7 +10,7 @@ from msloss_sirr.errors import InputError
 from msloss_sirr.files import whole_file
 from msloss_sirr.training.config import OF_A_START, RunConfig
 from msloss_sirr.training.provenance import Source, changed
-from msloss_sirr.training.state import StateFiles
+from msloss_sirr.training.state import StateFiles, saved
 
 _MAY_DIFFER = frozenset(
     {"out", "workers", "device", "save_every", "tensorboard", "data.damaged", "data.cache"}
@@ -58,14 +58,20 @@ class RunFolder:
         self._said: set[str] = set()
 
     def check(self, config: RunConfig) -> None:
-        """Raise ``InputError`` unless the run can begin here, or is the one to resume."""
+        """Raise ``InputError`` unless the run can begin here, or is the one to resume.
+
+        One that ended before it had saved anything is in nobody's way; to resume it is to begin it.
+        """
         if not config.resume:
-            files = (self._config, self._provenance, *self._states.paths, self._metrics, self.best, self.last)
-            if any(file.exists() for file in (*files, self.samples, self.events)):
+            files = (*self._states.paths, self._metrics, self.best, self.last, self.samples)
+            if any(file.exists() for file in files):
                 raise InputError(f"{self.path} holds a run already; continue it with --resume, or give another --out")
-            return
-        if not self._config.exists():
+        elif not self._config.exists():
             raise InputError(f"{self.path} holds no run to resume; leave out --resume to begin one")
+        if not saved(self.path):
+            if self._config.exists() and "epoch_images" not in _read(self._config, dict):
+                raise InputError(f"{self._config} is of no training, and would be replaced; give another --out")
+            return
         then, now = {**_usual(config), **_flat(_read(self._config, dict))}, _flat(_told(config))
         differ = sorted(name for name in now if now[name] != then.get(name) and name not in _MAY_DIFFER)
         self._accept(
@@ -79,7 +85,8 @@ class RunFolder:
             InputError: if data that a run is resumed with have changed, or the number of processes, and the
                 configuration does not allow it.
         """
-        history = _read(self._provenance, list) if config.resume and self._provenance.exists() else []
+        resumed = config.resume and saved(self.path)
+        history = _read(self._provenance, list) if resumed and self._provenance.exists() else []
         if history:
             self._accept(changed(history[-1].get("data", {}), sources), "other data", config)
             then, now = history[-1].get("processes"), surroundings["processes"]

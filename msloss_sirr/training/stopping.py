@@ -23,9 +23,14 @@ class Stopped(KeyboardInterrupt):
 
 
 class Requests:
-    """Signals that ask a process to stop: the first is remembered, a second one interrupts."""
+    """Signals that ask a process to stop: the first is remembered, a second one interrupts.
 
-    def __init__(self) -> None:
+    Args:
+        message: of the interruption.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        self._message = message
         self.number = 0
         """Of the signal that has come, or 0."""
 
@@ -44,5 +49,5 @@ class Requests:
 
     def _take(self, number: int, _: FrameType | None) -> None:
         if self.number:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(self._message)
         self.number = number

@@ -44,6 +44,9 @@ class Trainee(Protocol):
     def optimizers(self) -> Iterable[Optimizer]:
         """What moves it; their learning rates are set before every batch, of a group with a ``share`` to that share."""
 
+    def begin(self) -> None:
+        """Prepare, once it is known that the training may begin, or go on."""
+
     def learn(self, draws: DrawBatch) -> Mapping[str, Tensor] | None:
         """Learn from a batch on the device, and return what is to be known of it, or ``None`` if it does not count."""
 

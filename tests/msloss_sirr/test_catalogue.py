@@ -121,7 +121,7 @@ def test_what_is_not_whole_is_named(tmp_path: Path) -> None:
     listing = list_set("pairs", tmp_path)
     assert [item.name for item in listing.items] == ["b"]
     assert [item.name for item in listing.partial] == ["a"]
-    with pytest.raises(InputError, match=r"a \(ambient only\); msloss-sirr data check pairs names all"):
+    with pytest.raises(InputError, match=rf"a \(ambient only\); msloss-sirr data check pairs {tmp_path} names all"):
         open_set("pairs", tmp_path)
     touch(tmp_path / "transmission" / "a.png")
     assert len(open_set("pairs", tmp_path)) == 2

@@ -4,11 +4,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+from urllib.error import URLError
 
 import pytest
 
 from msloss_sirr.cli import main
 from msloss_sirr.cli.failing import one_line_errors
+from msloss_sirr.errors import InputError
+from msloss_sirr.images.reading import read_pixels
+from msloss_sirr.pretrained import fetch_weights
 
 from .conftest import fails, save, smooth
 
@@ -41,7 +47,7 @@ def test_train_refuses_what_it_cannot_do(pairs: Path, tmp_path: Path, capsys: py
             "train --preset papr",
             "invalid choice 'papr' for argument '--preset'. Expected one of ('compact', 'paper', 'shipped')",
         ),
-        ("train", "missing from msloss-sirr train: --out PATH, --val PATH"),
+        ("train", "missing from msloss-sirr train: --val PATH, --out PATH"),
         ("train --lr fast --out a --val b", "error parsing --lr: could not convert string to float: 'fast'"),
         (
             "remove --sheet a.png",
@@ -123,6 +129,32 @@ def test_output_that_cannot_be_written_is_one_line(unbuffered: str) -> None:
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "No space left" in done.stderr
+
+
+def test_what_the_system_refuses_is_in_words(
+    pairs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SystemExit), one_line_errors("program"):
+        raise PermissionError(13, "Permission denied", "there")
+    assert capsys.readouterr().err == "program: there: Permission denied\n"
+    locked, opened = pairs / "ambient" / "0.png", Path.open
+
+    def refusing(path: Path, *rest: Any, **more: Any) -> Any:
+        if path == locked:
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *rest, **more)
+
+    monkeypatch.setattr(Path, "open", refusing)
+    with pytest.raises(InputError, match=f"^cannot read {locked}: Permission denied$"):
+        read_pixels(locked)
+
+
+def test_weights_that_cannot_be_downloaded_say_why_in_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    refused = URLError(OSError(-2, "Name or service not known"))
+    monkeypatch.setattr("torch.hub.download_url_to_file", Mock(side_effect=refused))
+    with pytest.raises(InputError, match=r"could not be downloaded \(Name or service not known\); fetch https"):
+        fetch_weights("https://nowhere.invalid/net-0123.pth", "a network", "or give a file")
 
 
 def test_an_interrupted_command_ends_without_a_word(capsys: pytest.CaptureFixture[str]) -> None:

@@ -267,7 +267,7 @@ def test_a_terminal_shows_what_a_training_is_at(
     number = r"\d+\.\d+"
     first, last = (f"{line['psnr']:.2f} dB" for line in metrics(config))
     assert re.search(
-        rf"epoch 1 .* 0:00:0\d left {number} images/s steps {number} {number}; transmission {number} "
+        rf"epoch 1 .* 0:00:0\d left {number} images/s\s+steps {number} {number}; transmission {number} "
         rf"reflection {number} gradient {number}; lr \S+; PSNR {first}; best {first}",
         shown,
     )

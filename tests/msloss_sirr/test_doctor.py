@@ -438,7 +438,7 @@ def test_check_refuses_what_it_cannot_do(tree: Path, tmp_path: Path, capsys: pyt
         (["sir2", tree, "--workers", "0"], "workers is 0; give 1 or more"),
         (["sir2", tree, "--lines", "-1"], "lines is -1"),
         (["sir2", tree, "--against", "nature=none"], "none does not exist"),
-        (["sir2", tree, "--json", tmp_path / "no" / "a.json"], "is in a folder that does not exist"),
+        (["sir2", tree, "--json", tmp_path], "is a folder; name a file in it"),
     ):
         with pytest.raises(SystemExit) as stopped:
             main(["data", "check", *map(str, words)])

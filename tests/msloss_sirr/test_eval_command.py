@@ -8,11 +8,13 @@ import os
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
 from PIL import Image
 
+from msloss_sirr import targets
 from msloss_sirr.cli import main
 from msloss_sirr.evaluation.protocols import PROTOCOLS
 
@@ -111,7 +113,7 @@ def test_files_hold_every_image_and_every_mean(two_sets: tuple[Path, Path], chec
     (mean,) = (row for row in rows if (row["row"], row["set"], row["protocol"]) == ("set", "pairs", "whole"))
     for column in ("psnr", "ssim", "input_psnr", "input_ssim", "gain"):
         assert float(mean[column]) == pytest.approx(sum(float(row[column]) for row in of_pairs) / 4)
-    assert (mean["images"], mean["lpips_alex"], mean["wanting"]) == ("4", "", "")
+    assert (mean["images"], mean["lpips_alex"], mean["not_measured"]) == ("4", "", "")
     assert len(content["images"]) == 10
     assert content["images"][0]["after"]["psnr"] == float(of_pairs[0]["psnr"])
     assert content["images"][0]["after"]["lpips_vgg"] is None
@@ -148,10 +150,17 @@ def test_lpips_is_measured_or_says_why_not(
     for row in rows_of(table):
         assert float(row["lpips_alex"]) == float(row["input_lpips_alex"]) > 0
         assert row["lpips_vgg"] == ""
-        assert ("LPIPS (vgg): the weights" in row["wanting"]) == (row["row"] != "image")
+        assert ("LPIPS (vgg): the weights" in row["not_measured"]) == (row["row"] != "image")
     content = json.loads(told.read_text())
-    assert list(content["wanting"]) == ["lpips_vgg"]
+    assert list(content["not_measured"]) == ["lpips_vgg"]
     assert content["images"][0]["after"]["lpips_vgg"] is None
+
+
+def test_folders_are_made_for_what_is_written(pairs: Path, checkpoint: Path, tmp_path: Path) -> None:
+    files = {"--csv": tmp_path / "a" / "scores.csv", "--json": tmp_path / "b" / "scores.json"}
+    files["--sheet"] = tmp_path / "c" / "d" / "sheet.jpg"
+    run(pairs, "--checkpoint", checkpoint, *(word for file in files.items() for word in file), *NO_LPIPS)
+    assert all(path.is_file() for path in files.values())
 
 
 def test_sheet_is_drawn(pairs: Path, checkpoint: Path, tmp_path: Path) -> None:
@@ -182,7 +191,9 @@ def test_what_cannot_be_done_is_one_line(
     assert "missing is -1" in fails(capsys, "eval", *use, "--missing", -1)
     assert "there is no device 'abacus'" in fails(capsys, "eval", *use, "--device", "abacus")
     assert "names no kind of image" in fails(capsys, "eval", *use, "--sheet", tmp_path / "sheet.pdf")
-    assert "in a folder that does not exist" in fails(capsys, "eval", *use, "--csv", tmp_path / "none" / "a.csv")
+    table = tmp_path / "a.csv" / "scores.csv"
+    table.parent.touch()
+    assert f"{table.parent} is a file, so that there is no folder" in fails(capsys, "eval", *use, "--csv", table)
     again = tmp_path / "b" / ".." / "a"
     (tmp_path / "b").mkdir()
     assert "is named twice" in fails(capsys, "eval", *use, "--csv", tmp_path / "a", "--json", again)
@@ -219,7 +230,7 @@ def test_neither_a_full_disk_nor_a_closed_pipe_costs_the_numbers(
         main([str(word) for word in (*use, "--overwrite")])
     printed = capsys.readouterr()
     assert "pairs       4  input" in printed.out
-    assert printed.err.endswith("No space left on device: '" + str(tmp_path / "a.csv") + "'\n")
+    assert printed.err.endswith(f"{tmp_path / 'a.csv'}: No space left on device\n")
     assert len(rows_of(tmp_path / "a.csv")) == 10
 
 
@@ -252,11 +263,12 @@ def test_where_nothing_can_be_written_nothing_is_scored(
 ) -> None:
     closed = tmp_path / "closed"
     closed.mkdir()
-    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != closed or not mode & os.W_OK)
+    refused = PermissionError(13, "Permission denied", str(closed))
+    monkeypatch.setattr(targets, "TemporaryFile", Mock(side_effect=refused))
     use = ("eval", pairs, "--checkpoint", checkpoint, *NO_LPIPS)
     for option, target in (("--csv", "a.csv"), ("--json", "a.json"), ("--sheet", "a.png"), ("--save", "a/b")):
         line = fails(capsys, *use, option, closed / target)
-        assert line == f"{closed} cannot be written to; name another folder"
+        assert line == f"{closed} cannot be written to (permission denied); name another folder"
     assert "half.safetensors is a file, so that there is no folder" in fails(capsys, *use, "--save", checkpoint / "a")
 
 

@@ -40,13 +40,13 @@ def check(folder: Path, message: str) -> None:
 
 
 def test_bad_folders_are_named(pairs: Path, tmp_path: Path) -> None:
-    check(tmp_path / "none", "none does not exist; give the folder of a copy of pairs")
+    check(tmp_path / "none", "none does not exist; give a folder that holds ambient/ and transmission/")
     with pytest.raises(InputError, match="is a file, not a folder"):
         photo_folder(pairs / "ambient" / "0.png")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="empty holds no images"):
         photo_folder(tmp_path / "empty")
-    check(tmp_path / "empty", "holds nothing of pairs where it is looked for")
+    check(tmp_path / "empty", "empty holds no pairs; give a folder that holds ambient/ and transmission/")
     save(pairs / "ambient" / "extra.png", smooth(0))
     check(pairs, r"has items that are not whole: extra \(ambient only\)")
     save(pairs / "transmission" / "extra.png", smooth(0, 41))

@@ -192,7 +192,7 @@ def test_commands(pairs: Path, photos: Path, tmp_path: Path, capsys: pytest.Capt
         main(["refgan", "compare", str(tmp_path / "none")])
     assert (
         capsys.readouterr().err
-        == f"msloss-sirr: {tmp_path / 'none'} does not exist; give the folder of a copy of pairs\n"
+        == f"msloss-sirr: {tmp_path / 'none'} does not exist; give a folder that holds ambient/ and transmission/\n"
     )
     with pytest.raises(InputError, match="side is 8; give 16 or more"):
         RefganCompareConfig((pairs,), side=8)

@@ -93,7 +93,10 @@ def test_damaged_files_are_left_out_within_the_budget(pairs: Path, photos: Path)
     (photos / "no image.png").write_text("text")
     cut = photos / "photo 1.png"
     cut.write_bytes(cut.read_bytes()[:-200])
-    with pytest.raises(InputError, match=r"no image.png: it is no image file$"):
+    with pytest.raises(
+        InputError,
+        match=r"no image.png: it is no image file; --damaged 1 leaves it out, msloss-sirr data check finds all$",
+    ):
         build_draws(DataConfig(photos=(photos,)), length=4, seed=0)
     said: list[str] = []
     damage = Damage(2, said.append)

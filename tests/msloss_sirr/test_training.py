@@ -130,6 +130,14 @@ def test_damaged_configuration_is_named(config: TrainConfig, text: str) -> None:
         train(dataclasses.replace(config, resume=True))
 
 
+def test_a_configuration_of_something_else_is_not_replaced(config: TrainConfig) -> None:
+    config.out.mkdir()
+    (config.out / "config.json").write_text('{"precious": 1}')
+    with pytest.raises(InputError, match=r"config\.json is of no training, and would be replaced; give another --out"):
+        train(config)
+    assert (config.out / "config.json").read_text() == '{"precious": 1}'
+
+
 def test_validation_is_decoded_before_training(config: TrainConfig, pairs: Path, tmp_path: Path) -> None:
     for part in ("ambient", "transmission"):
         save(tmp_path / "val" / part / "a.png", smooth(1, 8, 40))
