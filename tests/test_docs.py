@@ -1,5 +1,6 @@
 """The documentation shows what the code has."""
 
+import json
 import runpy
 from dataclasses import fields
 from pathlib import Path
@@ -66,3 +67,11 @@ def test_contact_sheets_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         with Image.open(path) as sheet:
             panels = (7, 6) if name == "glass" else (8, 3)
             assert sheet.size == (panels[0] * 28, panels[1] * 48)
+
+
+def test_card_has_the_table_of_the_trainings_that_were_compared() -> None:
+    bench = runpy.run_path(str(DOCS.parent / "tests" / "benchmarks" / "bench_choices.py"))
+    results = json.loads((DOCS / "results" / "choices.json").read_text())
+    table = bench["table"](results, "3600 in bfloat16")
+    assert len(table.splitlines()) > 2
+    assert table in (DOCS / "model-card.md").read_text(encoding="utf-8")
