@@ -1,4 +1,4 @@
-"""The command line: ``msloss-sirr train``, ``remove``, ``eval``, ``data`` and ``refgan``."""
+"""The command line: ``msloss-sirr train``, ``remove``, ``app``, ``eval``, ``data`` and ``refgan``."""
 
 from msloss_sirr.cli.main import main
 

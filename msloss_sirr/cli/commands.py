@@ -1,5 +1,6 @@
 """What the commands do; everything heavy is imported only when one runs."""
 
+from msloss_sirr.app.config import AppConfig
 from msloss_sirr.errors import InputError
 from msloss_sirr.export.config import ExportConfig
 from msloss_sirr.training.config import TrainConfig
@@ -30,3 +31,13 @@ def run_export(config: ExportConfig) -> None:
         raise InputError(f"{config.onnx} is the checkpoint; name another file")
     apart = export_onnx(load_remover(config.checkpoint), config.onnx)
     print(f"{config.onnx}: any height and width; differs from PyTorch by at most {apart:.1g}")  # noqa: T201
+
+
+def run_app(config: AppConfig) -> None:
+    """Serve the web page until Ctrl-C, and say where it is."""
+    from msloss_sirr.app.serving import serve
+
+    def say(address: str) -> None:
+        print(f"the page is at {address} (Ctrl-C ends it)", flush=True)  # noqa: T201
+
+    serve(config, say)

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import tyro
 
+from msloss_sirr.app.config import AppConfig
 from msloss_sirr.cli import data, refgan
-from msloss_sirr.cli.commands import run_export, run_train
+from msloss_sirr.cli.commands import run_app, run_export, run_train
 from msloss_sirr.cli.evaluate import run_eval
 from msloss_sirr.cli.failing import one_line_errors
 from msloss_sirr.cli.parsing import parse
@@ -21,6 +22,7 @@ from msloss_sirr.training.presets import TrainOptions, defaults
 _RUN: dict[type, Callable[[Any], None]] = {
     TrainOptions: run_train,
     RemoveConfig: run_remove,
+    AppConfig: run_app,
     EvalConfig: run_eval,
     ExportConfig: run_export,
     **data.RUN,
@@ -46,8 +48,9 @@ def main(words: Sequence[str] | None = None) -> None:
             TrainOptions, tyro.conf.subcommand("train", default=defaults(words if "train" in words[:1] else ()))
         ]
         remove: Any = Annotated[RemoveConfig, tyro.conf.subcommand("remove")]
+        app: Any = Annotated[AppConfig, tyro.conf.subcommand("app")]
         evaluate: Any = Annotated[EvalConfig, tyro.conf.subcommand("eval")]
         export: Any = Annotated[ExportConfig, tyro.conf.subcommand("export")]
-        commands = train | remove | evaluate | export | data.COMMANDS | refgan.COMMANDS
+        commands = train | remove | app | evaluate | export | data.COMMANDS | refgan.COMMANDS
         command = parse(commands, "msloss-sirr", words, description=_DOES)
         _RUN[type(command)](command)

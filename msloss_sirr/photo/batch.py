@@ -1,30 +1,25 @@
 """Reflections taken off many photographs, file by file."""
 
-import shutil
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
-import torch
 from torch import Tensor, nn
 
 from msloss_sirr.data.folders import by_stem, depth_images
 from msloss_sirr.depth.source import stored_depth
 from msloss_sirr.devices import find_device
 from msloss_sirr.errors import InputError
-from msloss_sirr.files import whole_file
-from msloss_sirr.images.icc import Colours
 from msloss_sirr.images.photo import Photo, read_photo
-from msloss_sirr.images.photo_writing import write_photo
 from msloss_sirr.images.reading import read_pixels, to_float
 from msloss_sirr.photo.config import RemoveConfig
 from msloss_sirr.photo.jobs import Job, Plan, plan
 from msloss_sirr.photo.loading import load_on
 from msloss_sirr.photo.removal import Removal, remove
+from msloss_sirr.photo.results import CANNOT, colours_of, line_of, write_removal
 from msloss_sirr.targets import check_writable
 
 _Result = TypeVar("_Result")
@@ -119,7 +114,7 @@ class _Work:
                 read.extend(reading.submit(self._read, each) for each in islice(later, ahead + 1 - len(read)))
                 with _telling(job, left_out):
                     made = self._made(read.popleft().result())
-                    written.append((job, writing.submit(self._written, job, *made)))
+                    written.append((job, writing.submit(_written, job, *made)))
                     del made
                 while len(written) > ahead:
                     yield from _ended(*written.popleft(), left_out)
@@ -139,13 +134,11 @@ class _Work:
         return _Ready(photo, white, depth)
 
     def _made(self, ready: _Ready) -> tuple[Photo, Removal]:
-        profile = ready.photo.icc_profile
-        colours = None if profile is None else Colours(profile)
         removal = remove(
             self._remover,
             ready.photo.pixels,
             self._config.options,
-            colours=None if colours is None or colours.reading in ("sRGB", "unreadable") else colours,
+            colours=colours_of(ready.photo),
             source=self._source,
             stored=ready.depth,
             mask=ready.mask,
@@ -154,23 +147,10 @@ class _Work:
         )
         return ready.photo, removal
 
-    def _written(self, job: Job, photo: Photo, removal: Removal) -> Done:
-        """Write all files of a photograph, that of the transmission last: once it is there, nothing is missing."""
-        job.transmission.parent.mkdir(parents=True, exist_ok=True)
-        plain = replace(photo, alpha=None, exif=b"", xmp=b"")
-        if job.reflection is not None and removal.reflection is not None:
-            write_photo(job.reflection, plain, removal.reflection)
-        if job.compare is not None:
-            both = torch.cat([photo.pixels, removal.transmission], dim=2)
-            write_photo(job.compare, replace(plain, pixels=both), both)
-        if removal.changed:
-            write_photo(job.transmission, photo, removal.transmission)
-        elif job.transmission.suffix.lower() != job.source.suffix.lower():
-            write_photo(job.transmission, photo, photo.pixels)
-        elif not (job.transmission.exists() and job.transmission.samefile(job.source)):
-            with whole_file(job.transmission) as partial:
-                shutil.copyfile(job.source, partial)
-        return Done(job, removal.visible, removal.changed)
+
+def _written(job: Job, photo: Photo, removal: Removal) -> Done:
+    write_removal(job, photo, removal)
+    return Done(job, removal.visible, removal.changed)
 
 
 class _AtOnce(Executor):
@@ -201,12 +181,5 @@ def _telling(job: Job, left_out: Callable[[str], None]) -> Iterator[None]:
     """Tell of a photograph that cannot be done, and go on."""
     try:
         yield
-    except InputError as error:
-        told = str(error)
-        left_out(told if str(job.source) in told else f"{job.source}: {told}")
-    except ValueError as error:
-        left_out(f"{job.source}: {error}")
-    except OSError as error:
-        left_out(f"{error.filename or job.transmission}: {error.strerror or error}")
-    except (MemoryError, torch.OutOfMemoryError):
-        left_out(f"{job.source}: memory is used up; give a smaller --max-memory, --work-size or --tile")
+    except CANNOT as error:
+        left_out(line_of(error, job))

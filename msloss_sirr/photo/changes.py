@@ -1,12 +1,13 @@
 """What is to change in a photograph, known for any of its rows."""
 
+from copy import copy
 from typing import NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from msloss_sirr.photo.reducing import enlarged_rows
+from msloss_sirr.photo.reducing import enlarged_rows, resized
 
 _RADIUS = 4
 """Pixels of the reduced photograph around one, over which its change is explained by what it shows."""
@@ -26,6 +27,9 @@ class Change(Protocol):
             ambient: these rows of the photograph, of the same shape, sRGB-encoded.
         """
 
+    def at(self, height: int, width: int) -> "Change":
+        """Return the same for the photograph at a smaller size."""
+
 
 class WholeChange(NamedTuple):
     """A change that is known at every pixel."""
@@ -36,6 +40,10 @@ class WholeChange(NamedTuple):
     def rows(self, top: int, bottom: int, ambient: Tensor) -> Tensor:
         """Return some rows of it."""
         return self.change[:, top:bottom].to(ambient.dtype)
+
+    def at(self, height: int, width: int) -> "WholeChange":
+        """Return the same for the photograph at a smaller size."""
+        return WholeChange(resized(self.change.float(), height, width))
 
 
 class CarriedChange:
@@ -66,6 +74,12 @@ class CarriedChange:
         """Return some rows of it."""
         slope, offset = enlarged_rows(self._line, *self._size, top, bottom).chunk(2)
         return slope * ambient + offset
+
+    def at(self, height: int, width: int) -> "CarriedChange":
+        """Return the same for the photograph at a smaller size."""
+        other = copy(self)
+        other._size = height, width
+        return other
 
 
 def _around(picture: Tensor) -> Tensor:

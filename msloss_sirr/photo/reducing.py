@@ -60,10 +60,17 @@ def reduced(pixels: Tensor, height: int, width: int) -> Tensor:
         ``(C, height, width)``, float32, in [0, 1], on the device of the photograph.
     """
     rows = [
-        _resized(as_float(pixels[:, top:bottom]), bottom - top, width)
+        resized(as_float(pixels[:, top:bottom]), bottom - top, width)
         for top, bottom in strips(pixels.shape[1], pixels.shape[2])
     ]
-    return _resized(torch.cat(rows, dim=1), height, width)
+    return resized(torch.cat(rows, dim=1), height, width)
+
+
+def resized(picture: Tensor, height: int, width: int) -> Tensor:
+    """Return a picture ``(C, H, W)`` at another size, every pixel the mean of those that it stands for."""
+    if picture.shape[1:] == (height, width):
+        return picture
+    return F.interpolate(picture[None], size=(height, width), mode="bilinear", align_corners=False, antialias=True)[0]
 
 
 def pooled(pixels: Tensor, factor: int) -> Tensor:
@@ -100,9 +107,3 @@ def enlarged_rows(picture: Tensor, height: int, width: int, top: int, bottom: in
     share = (place - above).to(picture.dtype)[:, None]
     rows = torch.lerp(picture[:, above], picture[:, below], share)
     return F.interpolate(rows[None], size=(bottom - top, width), mode="bilinear", align_corners=False)[0]
-
-
-def _resized(picture: Tensor, height: int, width: int) -> Tensor:
-    if picture.shape[1:] == (height, width):
-        return picture
-    return F.interpolate(picture[None], size=(height, width), mode="bilinear", align_corners=False, antialias=True)[0]

@@ -20,6 +20,15 @@ _SPENT = 200 * 2**20
 """Bytes for what strips of a photograph are computed with."""
 
 
+class Found(NamedTuple):
+    """What a remover has found in a photograph."""
+
+    change: Change
+    """T - I, at strength 1."""
+    visible: float
+    """The root of its mean square."""
+
+
 class Removal(NamedTuple):
     """What became of a photograph."""
 
@@ -67,17 +76,55 @@ def remove(
         ValueError: if the photograph is of another shape or type, or the estimate of a step goes astray.
     """
     _check(pixels, mask)
-    nothing = torch.zeros_like(pixels) if reflection else None
-    if options.strength == 0:
-        return Removal(pixels, nothing, 0.0, changed=False)
     scene = Scene(pixels, colours, torch.device(device))
-    free = allowed(options.max_memory) - 2 * pixels.nbytes - _SPENT
-    change, visible = estimated(scene, Restorer(estimator, options.steps, source, stored), options, free)
-    if visible < options.threshold:
-        return Removal(pixels, nothing, visible, changed=False)
-    transmission = _applied(scene, change, options.strength, mask)
+    found = None
+    if options.strength > 0:
+        found = find_reflection(scene, Restorer(estimator, options.steps, source, stored), options)
+    return take_off(scene, found, options, mask=mask, reflection=reflection)
+
+
+@torch.no_grad()
+def find_reflection(scene: Scene, restorer: Restorer, options: RemovalOptions) -> Found:
+    """Return what a remover finds in a photograph, at strength 1: what is slow of `remove`.
+
+    Args:
+        scene: the photograph.
+        restorer: the remover.
+        options: how; of the strength and the threshold, nothing here depends.
+
+    Raises:
+        InputError: if the options cannot be met.
+        ValueError: if the estimate of a step goes astray.
+    """
+    free = allowed(options.max_memory) - 2 * scene.pixels.nbytes - _SPENT
+    return Found(*estimated(scene, restorer, options, free))
+
+
+@torch.no_grad()
+def take_off(
+    scene: Scene,
+    found: Found | None,
+    options: RemovalOptions,
+    *,
+    mask: Tensor | None = None,
+    reflection: bool = False,
+) -> Removal:
+    """Return what becomes of a photograph when what was found is taken off it: what is quick of `remove`.
+
+    Args:
+        scene: the photograph.
+        found: by `find_reflection`; ``None``, if nobody has looked, only for strength 0.
+        options: how strong, and from which threshold on.
+        mask: ``(1, H, W)``, in [0, 1]: how much of the change is to be made where.
+        reflection: whether to return what was taken off, too.
+    """
+    pixels = scene.pixels
+    if found is None or options.strength == 0 or found.visible < options.threshold:
+        nothing = torch.zeros_like(pixels) if reflection else None
+        return Removal(pixels, nothing, 0.0 if found is None else found.visible, changed=False)
+    transmission = _applied(scene, found.change, options.strength, mask)
     taken = _difference(pixels, transmission) if reflection else None
-    return Removal(transmission, taken, visible, changed=True)
+    return Removal(transmission, taken, found.visible, changed=True)
 
 
 def _applied(scene: Scene, change: Change, strength: float, mask: Tensor | None) -> Tensor:

@@ -55,7 +55,7 @@ def test_train_refuses_what_it_cannot_do(pairs: Path, tmp_path: Path, capsys: py
         ),
         ("refgan train --out x --l1", "missing value for argument '--l1'"),
         ("data", "expected one of {list, check, prepare}"),
-        ("", "expected one of {train, remove, eval, export, data, refgan}"),
+        ("", "expected one of {train, remove, app, eval, export, data, refgan}"),
     ],
 )
 def test_words_that_are_no_command_are_one_line(capsys: pytest.CaptureFixture[str], words: str, message: str) -> None:
@@ -90,10 +90,11 @@ def test_damaged_training_image_is_named(
 
 
 def test_help_needs_nothing_heavy() -> None:
+    heavy = ("torch", "torchvision", "kornia", "PIL", "gradio")
     code = (
         "import sys; sys.argv = ['msloss-sirr', '--help']; from msloss_sirr.cli import main\n"
         "try: main()\n"
-        "except SystemExit: print(*[name for name in ('torch', 'torchvision', 'kornia', 'PIL') if name in sys.modules])"
+        f"except SystemExit: print(*[name for name in {heavy} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == ""

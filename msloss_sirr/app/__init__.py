@@ -1,0 +1,1 @@
+"""The web page: a photograph in, its transmission out, on this machine alone."""
