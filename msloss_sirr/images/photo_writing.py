@@ -21,6 +21,7 @@ from msloss_sirr.images.opening import quiet
 from msloss_sirr.images.photo import Photo
 from msloss_sirr.images.png import write_png16
 from msloss_sirr.images.reading import to_pixels
+from msloss_sirr.images.saving import save_image
 from msloss_sirr.images.tiff import write_tiff
 
 _FORMATS = {
@@ -122,7 +123,7 @@ def _save(image: Image.Image, partial: Path, kind: str, settings: Mapping[str, o
 def _save_roomy(image: Image.Image, partial: Path, kind: str, settings: Mapping[str, object]) -> None:
     """Save an image; a progressive JPEG file of noise needs more room than Pillow makes for it."""
     try:
-        image.save(partial, format=kind, **settings)
+        save_image(image, partial, kind, **settings)
     except OSError as error:
         if error.errno is not None or not settings.get("progressive"):
             raise
@@ -130,7 +131,7 @@ def _save_roomy(image: Image.Image, partial: Path, kind: str, settings: Mapping[
             before = ImageFile.MAXBLOCK
             ImageFile.MAXBLOCK = max(before, 8 * image.width * image.height + 2**20)
             try:
-                image.save(partial, format=kind, **settings)
+                save_image(image, partial, kind, **settings)
             finally:
                 ImageFile.MAXBLOCK = before
 
