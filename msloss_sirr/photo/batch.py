@@ -208,5 +208,13 @@ def _telling(job: Job, left_out: Callable[[str], None]) -> Iterator[None]:
         left_out(f"{job.source}: {error}")
     except OSError as error:
         left_out(f"{error.filename or job.transmission}: {error.strerror or error}")
-    except (MemoryError, torch.OutOfMemoryError):
+    except Exception as error:
+        if not _is_of_memory(error):
+            raise
         left_out(f"{job.source}: memory is used up; give a smaller --max-memory, --work-size or --tile")
+
+
+def _is_of_memory(error: Exception) -> bool:
+    """Return whether memory is used up; for a processor's, PyTorch and onnxruntime have no exception of their own."""
+    told = ("allocate memory", "enough memory", "bad_alloc", "bad allocation")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in str(error) for words in told)

@@ -261,6 +261,36 @@ def test_full_disk_leaves_nothing_behind(
     assert not list((tmp_path / "out").iterdir())
 
 
+def test_memory_that_is_used_up_leaves_one_photo_out(photos: Path, checkpoint: Path, tmp_path: Path) -> None:
+    """PyTorch says so of a processor's memory by a `RuntimeError`."""
+    save(photos / "photo 2.png", smooth(0, 3000, 3000))
+    code = """
+import resource, sys, psutil, torch
+from msloss_sirr.cli import main
+import msloss_sirr.photo.batch
+from msloss_sirr import Remover
+Remover.from_pretrained(sys.argv[1])(torch.zeros(1, 3, 64, 64))
+resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + 200 * 2**20,) * 2)
+main(["remove", sys.argv[2], "-o", sys.argv[3], "--checkpoint", sys.argv[1], "--device", "cpu", "--ahead", "0",
+      "--method", "whole", "--max-memory", "90G"])
+"""
+    words = [sys.executable, "-c", code, checkpoint, photos, tmp_path / "out"]
+    done = subprocess.run([*map(str, words)], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    assert lines[0].endswith("photo 2.png: memory is used up; give a smaller --max-memory, --work-size or --tile")
+    assert lines[1:] == ["msloss-sirr: 1 of 6 left out, as said"]
+    assert len(list((tmp_path / "out").iterdir())) == 5
+
+
+def test_other_errors_are_not_taken_for_want_of_memory(photos: Path, checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(RuntimeError, match="a mistake"):
+        patch.setattr(
+            "msloss_sirr.photo.batch.remove", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("a mistake"))
+        )
+        run(photos, "-o", tmp_path / "out", "--checkpoint", checkpoint)
+
+
 def test_remover_that_goes_astray_leaves_its_photos_out(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
