@@ -226,6 +226,21 @@ def test_hidden_files_may_be_named(photos: Path, checkpoint: Path, tmp_path: Pat
     assert (tmp_path / ".result.png").is_file()
 
 
+@pytest.mark.parametrize("place", [{"RANK": "x"}, {"RANK": ""}, {"RANK": "1"}, {"RANK": "2"}, {"WORLD_SIZE": "0"}])
+def test_a_share_that_is_none_is_refused(
+    place: dict[str, str],
+    photos: Path,
+    checkpoint: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {"WORLD_SIZE": "1" if place == {"RANK": "1"} else "2", "RANK": "0", **place}.items():
+        monkeypatch.setenv(name, value)
+    (line,) = told(capsys, photos, "-o", tmp_path / "out", "--checkpoint", checkpoint)
+    assert "are no share of the photographs" in line
+
+
 def test_results_are_replaced_only_when_asked(
     photos: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
