@@ -24,6 +24,8 @@ from msloss_sirr.images.reading import to_pixels
 from msloss_sirr.images.saving import save_image
 from msloss_sirr.images.tiff import write_tiff
 
+_LONGEST = {"JPEG": 65500, "WEBP": 16383}
+"""Pixels of a side, at most; libjpeg says so on standard error by itself."""
 _FORMATS = {
     ".avif": "AVIF",
     ".bmp": "BMP",
@@ -73,6 +75,9 @@ def write_photo(path: Path, photo: Photo, pixels: Tensor) -> None:
         heif.load(path)
     elif kind == "AVIF":
         heif.check_avif(path)
+    longest, most = max(pixels.shape[1:]), _LONGEST.get(kind)
+    if most is not None and longest > most:
+        raise InputError(f"{path} cannot be written: a side of {longest} pixels, and {kind} files have up to {most}")
     grey = photo.grey and kind in _GREY
     profile = photo.icc_profile
     if profile and (kind == "BMP" or (photo.grey and not grey)):

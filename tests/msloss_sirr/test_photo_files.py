@@ -542,9 +542,13 @@ def test_a_disk_that_fills_up_at_the_last_bytes_leaves_the_old_file(tmp_path: Pa
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
 
 
-def test_too_large_a_side_for_the_format_is_one_line(tmp_path: Path) -> None:
+def test_too_large_a_side_for_the_format_is_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     photo = photo_of(np.zeros((1, 70000, 3), np.uint8))
-    for suffix in (".jpg", ".webp"):
-        with pytest.raises(InputError, match="cannot be written"):
+    for suffix, most in ((".jpg", 65500), (".webp", 16383)):
+        with pytest.raises(InputError, match=f"cannot be written: a side of 70000 pixels, .* up to {most}$"):
             write_photo(tmp_path / f"a{suffix}", photo, photo.pixels)
+        widest = photo_of(np.zeros((1, most, 3), np.uint8))
+        write_photo(tmp_path / f"b{suffix}", widest, widest.pixels)
+        (tmp_path / f"b{suffix}").unlink()
     assert not list(tmp_path.iterdir())
+    assert capfd.readouterr() == ("", "")
