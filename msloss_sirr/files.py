@@ -38,13 +38,14 @@ def check_file(path: Path) -> None:
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a path to write to; the file takes the name ``path`` when the block ends, and vanishes if it fails.
 
-    Until then it has a short name of random digits and ``.partial``: its own may be as long as file systems allow. An
-    error of the system names ``path``.
+    Until then it has a short name of random digits and ``.partial``: its own may be as long as file systems allow. If
+    it replaces a file, whoever might read or write that may read or write it. An error of the system names ``path``.
     """
     partial = path.with_name(f".{secrets.token_hex(4)}.partial")
     try:
         partial.touch(exist_ok=False)
-        mode = partial.stat().st_mode
+        mode = (path if path.is_file() else partial).stat().st_mode
+        partial.chmod(mode | stat.S_IRUSR | stat.S_IWUSR)  # what few may read, nobody else reads meanwhile
         yield partial
         partial.chmod(mode)  # some writers make files that only their owner may read
         with partial.open("rb") as written:

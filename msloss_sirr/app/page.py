@@ -11,7 +11,7 @@ from msloss_sirr.app.sessions import Sessions
 from msloss_sirr.errors import InputError
 from msloss_sirr.photo.jobs import Job
 from msloss_sirr.photo.options import STRONGEST, RemovalOptions
-from msloss_sirr.photo.results import CANNOT, line_of
+from msloss_sirr.photo.results import is_of_a_photograph, line_of
 
 _Answer = TypeVar("_Answer")
 
@@ -174,7 +174,9 @@ def _told(source: Path, work: Callable[[], _Answer]) -> _Answer:
     """
     try:
         return work()
-    except CANNOT as error:
+    except Exception as error:
+        if not is_of_a_photograph(error):
+            raise
         line = line_of(error, Job(source, source))
         raise InputError(line.replace(f"{source.parent}/", "")) from error
 

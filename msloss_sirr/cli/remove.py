@@ -18,8 +18,7 @@ def run_remove(config: RemoveConfig) -> None:
     from msloss_sirr.photo.batch import Done, remove_files
     from msloss_sirr.photo.jobs import plan
 
-    number, count = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
-    share = plan(config, number, count)
+    share = plan(config, *_place())
     several = len(share.jobs) + len(share.failures) > 1
     with progress_bar("photographs", len(share.jobs) or None) as step:
 
@@ -39,3 +38,18 @@ def run_remove(config: RemoveConfig) -> None:
     if report.failures:
         left = len(report.failures)
         raise InputError(f"{left} of {left + report.done} left out, as said" if several else report.failures[0])
+
+
+def _place() -> tuple[int, int]:
+    """Return which of how many processes this is, as launchers tell it.
+
+    Raises:
+        InputError: if they do not.
+    """
+    number, count = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
+    if not (number.isdecimal() and count.isdecimal() and int(number) < int(count)):
+        raise InputError(
+            f"RANK {number!r} and WORLD_SIZE {count!r} in the environment are no share of the photographs; unset both, "
+            "or start by accelerate launch"
+        )
+    return int(number), int(count)

@@ -41,7 +41,7 @@ def export_onnx(remover: Remover, path: Path) -> float:
         path: ends in ``.onnx``, as a rule.
 
     Raises:
-        InputError: if the file would differ by more than ``TOLERANCE``, or a package that is needed is not installed, or
+        InputError: if the file would differ by more than ``TOLERANCE``, a package that is needed is not installed, or
             this version of PyTorch cannot export.
         OSError: if the system refuses, as where the disk is full.
     """

@@ -11,6 +11,8 @@ XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
 """Of XMP data in a JPEG file."""
 _EXIF_IFD = 0x8769
 _WIDTH, _HEIGHT = 0xA002, 0xA003
+_RESOLUTION = frozenset({282, 283})
+"""The TIFF tags of pixels per inch, across and down."""
 LAYOUT = frozenset(
     {*range(254, 260), *range(262, 267), 273, *range(277, 280), 284, *range(288, 294), 297, 301, 317, *range(320, 326)}
     | {330, *range(332, 348), *range(512, 522), *range(529, 533), 34675}
@@ -94,6 +96,9 @@ def profile_of(image: Image.Image, *, grey: bool) -> bytes | None:
 
 def dpi_of(image: Image.Image) -> tuple[float, float] | None:
     """Return pixels per inch, across and down, as an image's file tells them."""
+    tags = getattr(image, "tag_v2", None)
+    if tags is not None and not tags.keys() >= _RESOLUTION:
+        return None  # Pillow takes one pixel per inch for granted
     try:
         across, down = (float(number) for number in image.info.get("dpi", ()))
     except (TypeError, ValueError, ZeroDivisionError, OverflowError):

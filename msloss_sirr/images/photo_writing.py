@@ -21,8 +21,11 @@ from msloss_sirr.images.opening import quiet
 from msloss_sirr.images.photo import Photo
 from msloss_sirr.images.png import write_png16
 from msloss_sirr.images.reading import to_pixels
+from msloss_sirr.images.saving import save_image
 from msloss_sirr.images.tiff import write_tiff
 
+_LONGEST = {"JPEG": 65500, "WEBP": 16383}
+"""Pixels of a side, at most; libjpeg says so on standard error by itself."""
 _FORMATS = {
     ".avif": "AVIF",
     ".bmp": "BMP",
@@ -72,6 +75,9 @@ def write_photo(path: Path, photo: Photo, pixels: Tensor) -> None:
         heif.load(path)
     elif kind == "AVIF":
         heif.check_avif(path)
+    longest, most = max(pixels.shape[1:]), _LONGEST.get(kind)
+    if most is not None and longest > most:
+        raise InputError(f"{path} cannot be written: a side of {longest} pixels, and {kind} files have up to {most}")
     grey = photo.grey and kind in _GREY
     profile = photo.icc_profile
     if profile and (kind == "BMP" or (photo.grey and not grey)):
@@ -122,7 +128,7 @@ def _save(image: Image.Image, partial: Path, kind: str, settings: Mapping[str, o
 def _save_roomy(image: Image.Image, partial: Path, kind: str, settings: Mapping[str, object]) -> None:
     """Save an image; a progressive JPEG file of noise needs more room than Pillow makes for it."""
     try:
-        image.save(partial, format=kind, **settings)
+        save_image(image, partial, kind, **settings)
     except OSError as error:
         if error.errno is not None or not settings.get("progressive"):
             raise
@@ -130,7 +136,7 @@ def _save_roomy(image: Image.Image, partial: Path, kind: str, settings: Mapping[
             before = ImageFile.MAXBLOCK
             ImageFile.MAXBLOCK = max(before, 8 * image.width * image.height + 2**20)
             try:
-                image.save(partial, format=kind, **settings)
+                save_image(image, partial, kind, **settings)
             finally:
                 ImageFile.MAXBLOCK = before
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from msloss_sirr.errors import InputError
 from msloss_sirr.files import whole_file
 from msloss_sirr.images.listing import SUFFIXES
+from msloss_sirr.images.saving import save_image
 
 _SETTINGS: dict[str, dict[str, object]] = {
     ".jpg": {"quality": 95, "subsampling": 0},
@@ -34,6 +35,6 @@ def write_pixels(path: Path, pixels: Tensor, *, exif: bytes = b"", icc_profile: 
         known["icc_profile"] = icc_profile
     with whole_file(path) as partial:
         try:
-            image.save(partial, format=Image.registered_extensions()[suffix], **known, **_SETTINGS.get(suffix, {}))
+            save_image(image, partial, Image.registered_extensions()[suffix], **known, **_SETTINGS.get(suffix, {}))
         except ValueError as error:  # EXIF data too long for the format, a side too long for it
             raise InputError(f"{path} cannot be written: {error}") from error

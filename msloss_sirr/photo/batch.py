@@ -19,7 +19,7 @@ from msloss_sirr.photo.config import RemoveConfig
 from msloss_sirr.photo.jobs import Job, Plan, plan
 from msloss_sirr.photo.loading import load_on
 from msloss_sirr.photo.removal import Removal, remove
-from msloss_sirr.photo.results import CANNOT, colours_of, line_of, write_removal
+from msloss_sirr.photo.results import colours_of, is_of_a_photograph, line_of, write_removal
 from msloss_sirr.targets import check_writable
 
 _Result = TypeVar("_Result")
@@ -181,5 +181,7 @@ def _telling(job: Job, left_out: Callable[[str], None]) -> Iterator[None]:
     """Tell of a photograph that cannot be done, and go on."""
     try:
         yield
-    except CANNOT as error:
+    except Exception as error:
+        if not is_of_a_photograph(error):
+            raise
         left_out(line_of(error, job))

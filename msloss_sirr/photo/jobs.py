@@ -1,6 +1,7 @@
 """Which photographs are to be done, and where to."""
 
 import glob
+import mimetypes
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,7 +52,8 @@ def plan(config: RemoveConfig, number: int = 0, count: int = 1) -> Plan:
     sources: dict[Path, Path] = {}
     for given in config.inputs:
         try:
-            sources.update((source, name) for source, name in _found(given, recursive=config.recursive))
+            found_here = _found(given, recursive=config.recursive)
+            sources.update(each for each in found_here if not _is_result(each[0], given, config.out))
         except (InputError, OSError) as error:
             if number == 0:
                 found.failures.append(in_words(error, named=True))
@@ -60,10 +62,14 @@ def plan(config: RemoveConfig, number: int = 0, count: int = 1) -> Plan:
     single = _single(config, len(sources))
     for index, (source, name) in enumerate(sources.items()):
         job = _job(config, source, config.out if single else None if config.out is None else config.out / name)
-        problem = _unfit(job, taken)
-        if index % count != number:
+        mine = index % count == number
+        try:
+            problem = _unfit(job, taken) or (_occupied(job, config) if mine else "")
+        except OSError as error:  # a name that is too long, say
+            problem = in_words(error, named=True)
+        if not mine:
             continue
-        if problem := problem or _occupied(job, config):
+        if problem:
             found.failures.append(problem)
         elif config.skip_existing and all(target.exists() for target in job.targets):
             found.done.append(job)
@@ -102,6 +108,19 @@ def _below(given: Path) -> Iterator[tuple[Path, Path]]:
         raise InputError(f"{given} holds no images, and no folder in it does; give another")
 
 
+def _is_result(source: Path, given: Path, out: Path | None) -> bool:
+    """Return whether a photograph lies in the folder of results, below what was given: it was written there before."""
+    if out is None or not out.is_dir():
+        return False
+    magic = next((index for index, part in enumerate(given.parts) if glob.has_magic(part)), None)
+    named = given if given.is_dir() else given.parent if magic is None or given.exists() else Path(*given.parts[:magic])
+    return _within(source.parent, out) and not _within(named, out)
+
+
+def _within(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
 def _single(config: RemoveConfig, count: int) -> bool:
     """Return whether the output is named as a file.
 
@@ -111,7 +130,10 @@ def _single(config: RemoveConfig, count: int) -> bool:
     out = config.out
     if out is None or out.is_dir():
         return False
-    named = is_image_name(out, PHOTO_SUFFIXES)
+    named = out.suffix.lower() in PHOTO_SUFFIXES
+    if not named and not out.exists() and (mimetypes.guess_type(out.name)[0] or "").startswith("image/"):
+        kinds = ", ".join(sorted(PHOTO_SUFFIXES))
+        raise InputError(f"{out} is named as an image of a kind that is not written; end it in one of {kinds}")
     if named and count > 1:
         raise InputError(f"{out} is named as one file, but there are {count} photographs; give a folder")
     if out.exists() and not named:
@@ -135,9 +157,9 @@ def _unfit(job: Job, taken: dict[str, Path]) -> str:
     source = job.source
     if not source.exists():
         return f"{source} does not exist"
-    if not is_image_name(source, PHOTO_SUFFIXES):
+    if source.suffix.lower() not in PHOTO_SUFFIXES:
         return f"{source} is not named as an image; {', '.join(sorted(PHOTO_SUFFIXES))} can be read and written"
-    names = {os.path.normcase(path.absolute()): path for path in job.targets}
+    names = {os.path.normcase(path.parent.resolve() / path.name): path for path in job.targets}
     for name, path in names.items():
         if name in taken:
             return f"{source} and {taken[name]} would both be written to {path}; rename one"
@@ -147,6 +169,8 @@ def _unfit(job: Job, taken: dict[str, Path]) -> str:
 
 def _occupied(job: Job, config: RemoveConfig) -> str:
     """Return which file is there already that may not be replaced, or nothing."""
+    if config.in_place and job.source.is_symlink():
+        return f"{job.source} is a link; name the photograph that it leads to"
     for path in job.targets:
         if not path.exists() or (config.in_place and path == job.source):
             continue

@@ -13,8 +13,8 @@ from msloss_sirr.images.photo_writing import write_photo
 from msloss_sirr.photo.jobs import Job
 from msloss_sirr.photo.removal import Removal
 
-CANNOT = (InputError, ValueError, OSError, MemoryError, torch.OutOfMemoryError)
-"""What says that a photograph cannot be done."""
+_OF_MEMORY = ("allocate memory", "enough memory", "bad_alloc", "bad allocation")
+"""Words of what PyTorch and onnxruntime raise where a processor's memory is used up; it has no type of its own."""
 
 
 def colours_of(photo: Photo) -> Colours | None:
@@ -53,8 +53,14 @@ def write_removal(job: Job, photo: Photo, removal: Removal) -> None:
             shutil.copyfile(job.source, partial)
 
 
+def is_of_a_photograph(error: Exception) -> bool:
+    """Return whether an error says that a photograph cannot be done: of its file, the results', or memory."""
+    known = isinstance(error, InputError | ValueError | OSError | MemoryError | torch.OutOfMemoryError)
+    return known or any(words in str(error) for words in _OF_MEMORY)
+
+
 def line_of(error: Exception, job: Job) -> str:
-    """Return in one line why a photograph cannot be done; ``error`` is one of `CANNOT`."""
+    """Return in one line why a photograph cannot be done; ``error`` is of it."""
     if isinstance(error, InputError):
         told = str(error)
         return told if str(job.source) in told else f"{job.source}: {told}"

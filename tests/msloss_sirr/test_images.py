@@ -179,6 +179,18 @@ def test_written_files_have_the_usual_permissions(tmp_path: Path) -> None:
     assert (tmp_path / "a").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
+@pytest.mark.parametrize("mode", [0o400, 0o600, 0o664])
+def test_who_may_read_a_file_that_is_replaced_may_read_the_new_one(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "a"
+    path.touch()
+    path.chmod(mode)
+    with whole_file(path) as partial:
+        assert partial.stat().st_mode & 0o777 == mode | 0o600
+        partial.write_text("new")
+    assert path.stat().st_mode & 0o777 == mode
+    assert path.read_text() == "new"
+
+
 def test_unknown_suffix_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="names no kind of image"):
         write_pixels(tmp_path / "a.xyz", torch.zeros(3, 4, 4, dtype=torch.uint8))

@@ -1,6 +1,7 @@
 """Photographs keep all that their files hold: what is read and written again is what it was, upright."""
 
 import dataclasses
+import re
 import struct
 import zlib
 from io import BytesIO
@@ -20,6 +21,7 @@ from msloss_sirr.errors import InputError
 from msloss_sirr.images.listing import PHOTO_SUFFIXES, SUFFIXES, find_images
 from msloss_sirr.images.photo import Photo, read_photo
 from msloss_sirr.images.photo_writing import write_photo
+from msloss_sirr.images.writing import write_pixels
 from tests.msloss_sirr.conftest import room
 
 try:
@@ -490,6 +492,19 @@ def test_small_copies_in_a_tiff_file_are_no_pages(tmp_path: Path) -> None:
                 read_photo(tmp_path / "a.tif")
 
 
+def test_a_resolution_that_no_file_tells_is_none(tmp_path: Path) -> None:
+    """Of a TIFF file, Pillow takes one pixel per inch for granted."""
+    for suffix in (".png", ".tif", ".jpg"):
+        first, second = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
+        Image.new("RGB", (9, 7)).save(first)
+        photo = read_photo(first)
+        assert photo.dpi is None
+        write_photo(second, photo, photo.pixels)
+        assert read_photo(second).exif == photo.exif
+        with Image.open(second) as image:
+            assert 282 not in image.getexif()
+
+
 def test_photographs_are_found_by_more_suffixes(tmp_path: Path) -> None:
     for name in ("a.HEIC", "b.avif", "c.heif", "d.png"):
         (tmp_path / name).touch()
@@ -510,9 +525,30 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
         path.unlink()
 
 
-def test_too_large_a_side_for_the_format_is_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp", ".bmp", pytest.param(".avif", marks=needs_avif)])
+def test_a_disk_that_fills_up_at_the_last_bytes_leaves_the_old_file(tmp_path: Path, suffix: str) -> None:
+    """The system then takes a part of what it is given, and says so in a number."""
+    photo, path = photo_of(drawn("RGB", 8, 90, 90)), tmp_path / f"a{suffix}"
+    for write in (lambda: write_photo(path, photo, photo.pixels), lambda: write_pixels(path, photo.pixels)):
+        if suffix == ".avif" and path.exists():
+            continue  # which `write_pixels` does not write
+        write()
+        whole = path.stat().st_size
+        path.write_text("old")
+        for missing in (1, 100, whole // 2):
+            with pytest.raises(OSError, match=f"File too large: .*a{re.escape(suffix)}"), room(whole - missing):
+                write()
+            assert path.read_text() == "old"
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+def test_too_large_a_side_for_the_format_is_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     photo = photo_of(np.zeros((1, 70000, 3), np.uint8))
-    for suffix in (".jpg", ".webp"):
-        with pytest.raises(InputError, match="cannot be written"):
+    for suffix, most in ((".jpg", 65500), (".webp", 16383)):
+        with pytest.raises(InputError, match=f"cannot be written: a side of 70000 pixels, .* up to {most}$"):
             write_photo(tmp_path / f"a{suffix}", photo, photo.pixels)
+        widest = photo_of(np.zeros((1, most, 3), np.uint8))
+        write_photo(tmp_path / f"b{suffix}", widest, widest.pixels)
+        (tmp_path / f"b{suffix}").unlink()
     assert not list(tmp_path.iterdir())
+    assert capfd.readouterr() == ("", "")

@@ -180,6 +180,67 @@ def test_in_place_replaces_only_when_asked(
     assert len(list(photos.iterdir())) == 6
 
 
+def test_in_place_no_photo_is_done_twice_and_no_link_is_replaced(
+    photos: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = pixels_of(photos / "photo 0.png")
+    (photos / "link.png").symlink_to("photo 0.png")
+    (tmp_path / "door").symlink_to(photos)
+    words = (photos, tmp_path / "door" / "photo 0.png", photos / ".." / photos.name / "photo 0.png", "--in-place")
+    lines = told(capsys, *words, "--checkpoint", checkpoint, "--ahead", 0)
+    assert len(lines) == 4
+    assert lines[0].endswith("link.png is a link; name the photograph that it leads to")
+    assert all("would both be written to" in line for line in lines[1:3])
+    assert (photos / "link.png").is_symlink()
+    assert np.abs(pixels_of(photos / "photo 0.png") - before / 2).max() <= 1
+
+
+def test_results_are_not_taken_for_photos(photos: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(photos / "inner" / "a.png", smooth(7))
+    out, use = photos / "out", ("--checkpoint", checkpoint)
+    for which in (photos, photos / "*", photos / "**" / "*.png"):
+        run(which, "-r", "-o", out, *use, "--skip-existing")
+        assert f"{out} " not in capsys.readouterr().out
+        assert not (out / out.name).exists()
+        assert len(list(out.glob("*.png"))) <= 7
+    assert (out / "inner" / "a.png").exists()
+    run(out / "photo 0.png", "-o", photos / "again", *use)
+    (line,) = told(capsys, out / "*0.png", "-o", out, "--overwrite", *use)
+    assert "is the photograph itself" in line
+
+
+def test_a_name_that_is_too_long_leaves_one_photo_out(
+    photos: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(photos / "photo 0.png", photos / f"{'n' * 250}.png")
+    (tmp_path / "out").mkdir()
+    lines = told(capsys, photos, "-o", tmp_path / "out", "--reflection", "--checkpoint", checkpoint)
+    assert lines[0].endswith("n-reflection.png: File name too long")
+    assert lines[1:] == ["1 of 7 left out, as said"]
+    run(photos / f"{'n' * 250}.png", "-o", tmp_path / "out", "--checkpoint", checkpoint)
+
+
+def test_hidden_files_may_be_named(photos: Path, checkpoint: Path, tmp_path: Path) -> None:
+    shutil.copy(photos / "photo 0.png", photos / ".hidden.png")
+    run(photos / ".hidden.png", "-o", tmp_path / ".result.png", "--checkpoint", checkpoint)
+    assert (tmp_path / ".result.png").is_file()
+
+
+@pytest.mark.parametrize("place", [{"RANK": "x"}, {"RANK": ""}, {"RANK": "1"}, {"RANK": "2"}, {"WORLD_SIZE": "0"}])
+def test_a_share_that_is_none_is_refused(
+    place: dict[str, str],
+    photos: Path,
+    checkpoint: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {"WORLD_SIZE": "1" if place == {"RANK": "1"} else "2", "RANK": "0", **place}.items():
+        monkeypatch.setenv(name, value)
+    (line,) = told(capsys, photos, "-o", tmp_path / "out", "--checkpoint", checkpoint)
+    assert "are no share of the photographs" in line
+
+
 def test_results_are_replaced_only_when_asked(
     photos: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -227,6 +288,8 @@ def test_what_cannot_be_begun_is_one_line(
     assert "there is no device 'meta'" in fails(capsys, "remove", photo, "-o", out, "--device", "meta", *use)
     assert "half.safetensors is a file; give a folder" in fails(capsys, "remove", photo, "-o", checkpoint, *use)
     assert "a.png is named as one file, but there are 6" in fails(capsys, "remove", photos, "-o", tmp_path / "a.png")
+    line = fails(capsys, "remove", photo, "-o", tmp_path / "result.gif", *use)
+    assert "result.gif is named as an image of a kind that is not written; end it in one of .avif, " in line
     (tmp_path / "a.gif").touch()
     assert "a.gif is not named as an image" in fails(capsys, "remove", tmp_path / "a.gif", "-o", out, *use)
     assert "no amount of memory" in fails(capsys, "remove", photo, "-o", out, "--max-memory", "0", *use)
@@ -259,6 +322,39 @@ def test_full_disk_leaves_nothing_behind(
     assert len(lines) == 7
     assert all("photo" in line for line in lines[:-1])
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_memory_that_is_used_up_leaves_one_photo_out(photos: Path, checkpoint: Path, tmp_path: Path) -> None:
+    """PyTorch says so of a processor's memory by a `RuntimeError`."""
+    save(photos / "photo 2.png", smooth(0, 3000, 3000))
+    code = """
+import resource, sys, psutil, torch
+from msloss_sirr.cli import main
+import msloss_sirr.photo.batch
+from msloss_sirr import Remover
+Remover.from_pretrained(sys.argv[1])(torch.zeros(1, 3, 64, 64))
+resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + 200 * 2**20,) * 2)
+main(["remove", sys.argv[2], "-o", sys.argv[3], "--checkpoint", sys.argv[1], "--device", "cpu", "--ahead", "0",
+      "--method", "whole", "--max-memory", "90G"])
+"""
+    words = [sys.executable, "-c", code, checkpoint, photos, tmp_path / "out"]
+    done = subprocess.run([*map(str, words)], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    assert lines[0].endswith("photo 2.png: memory is used up; give a smaller --max-memory, --work-size or --tile")
+    assert lines[1:] == ["msloss-sirr: 1 of 6 left out, as said"]
+    assert len(list((tmp_path / "out").iterdir())) == 5
+
+
+def test_other_errors_are_not_taken_for_want_of_memory(
+    photos: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mistaken(*_: object, **__: object) -> None:
+        raise RuntimeError("a mistake")
+
+    monkeypatch.setattr("msloss_sirr.photo.batch.remove", mistaken)
+    with pytest.raises(RuntimeError, match="a mistake"):
+        run(photos, "-o", tmp_path / "out", "--checkpoint", checkpoint)
 
 
 def test_remover_that_goes_astray_leaves_its_photos_out(
