@@ -15,6 +15,7 @@ from msloss_sirr.images import heif, metadata
 from msloss_sirr.images.channels import Channel, turned
 from msloss_sirr.images.deep import is_deep, read_deep
 from msloss_sirr.images.opening import opened
+from msloss_sirr.images.png import colour_chunks
 
 FORMATS = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "MPO", "PNG", "TIFF", "WEBP")
 """What may be in a file, whatever its name, as Pillow names it."""
@@ -65,6 +66,9 @@ class Photo:
     """Whether a WebP file is compressed without loss."""
     chroma: int = 444
     """The sub-sampling of a HEIC file: 444, 422 or 420."""
+    png_colours: tuple[tuple[bytes, bytes], ...] = ()
+    """What a PNG file says of its colours beside a profile, kinds of chunks and their data. It is kept in PNG files;
+    the pixels are taken for sRGB all the same."""
 
 
 def read_photo(path: Path) -> Photo:
@@ -101,6 +105,7 @@ def read_photo(path: Path) -> Photo:
             jpeg=coding,
             lossless=image.format != "WEBP" or _is_lossless(path),
             chroma=chroma,
+            png_colours=colour_chunks(path) if image.format == "PNG" else (),
         )
 
 

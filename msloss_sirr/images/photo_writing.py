@@ -98,8 +98,13 @@ def write_photo(path: Path, photo: Photo, pixels: Tensor) -> None:
 def _write(partial: Path, kind: str, channels: list[Channel], photo: Photo, profile: bytes | None) -> None:
     if kind == "TIFF" or (kind == "PNG" and channels[0].dtype == np.uint16):
         with partial.open("wb") as file:
-            write = write_tiff if kind == "TIFF" else write_png16
-            write(file, channels, exif=photo.exif, icc_profile=profile, xmp=photo.xmp, dpi=photo.dpi)
+            if kind == "TIFF":
+                write_tiff(file, channels, exif=photo.exif, icc_profile=profile, xmp=photo.xmp, dpi=photo.dpi)
+            else:
+                told = photo.png_colours
+                write_png16(
+                    file, channels, exif=photo.exif, icc_profile=profile, xmp=photo.xmp, dpi=photo.dpi, colours=told
+                )
         return
     bands = [Image.fromarray(channel) for channel in channels]
     image = bands[0] if len(bands) == 1 else Image.merge(("LA", "RGB", "RGBA")[len(bands) - 2], bands)
@@ -147,6 +152,8 @@ def _settings(kind: str, photo: Photo) -> dict[str, object]:
         return _jpeg(photo)
     if kind == "PNG":
         told = PngInfo()
+        for name, data in photo.png_colours:
+            told.add(name, data)
         if photo.xmp:
             told.add_itxt("XML:com.adobe.xmp", photo.xmp.decode(errors="replace"))
         return {"pnginfo": told}

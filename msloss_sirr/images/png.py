@@ -6,6 +6,7 @@ Source: W3C, Portable Network Graphics (PNG) Specification, third edition.
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -18,6 +19,25 @@ _COLOUR = {1: 0, 2: 4, 3: 2, 4: 6}
 _ROWS = 2**22
 """Bytes that are compressed at a time."""
 
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_OF_COLOURS = frozenset({b"gAMA", b"cHRM", b"sRGB", b"cICP"})
+_LONGEST_OF_COLOURS = 32
+
+
+def colour_chunks(path: Path) -> tuple[tuple[bytes, bytes], ...]:
+    """Return what a PNG file says of its colours beside a profile, kinds and data: gAMA, cHRM, sRGB, cICP."""
+    found = []
+    with path.open("rb") as file:
+        file.seek(len(_SIGNATURE))
+        while len(head := file.read(8)) == 8 and head[4:] != b"IDAT":
+            length, kind = struct.unpack(">I4s", head)
+            if kind in _OF_COLOURS and length <= _LONGEST_OF_COLOURS:
+                found.append((kind, file.read(length)))
+                file.seek(4, 1)  # its check sum
+            else:
+                file.seek(length + 4, 1)
+    return tuple(found)
+
 
 def write_png16(
     file: BinaryIO,
@@ -27,6 +47,7 @@ def write_png16(
     icc_profile: bytes | None = None,
     xmp: bytes = b"",
     dpi: tuple[float, float] | None = None,
+    colours: Sequence[tuple[bytes, bytes]] = (),
 ) -> None:
     """Write channels ``(H, W)`` of 16 bits, 1 or 3 of colour and perhaps one of alpha, as a PNG file.
 
@@ -37,10 +58,13 @@ def write_png16(
         icc_profile: of the colours.
         xmp: as UTF-8.
         dpi: pixels per inch, across and down.
+        colours: chunks that tell of the colours, as `colour_chunks` returns them.
     """
     height, width = channels[0].shape
-    file.write(b"\x89PNG\r\n\x1a\n")
+    file.write(_SIGNATURE)
     _chunk(file, b"IHDR", struct.pack(">IIBBBBB", width, height, 16, _COLOUR[len(channels)], 0, 0, 0))
+    for kind, data in colours:
+        _chunk(file, kind, data)
     if icc_profile:
         _chunk(file, b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc_profile))
     if dpi:

@@ -46,10 +46,15 @@ def main() -> None:
         note("--help", least([sys.executable, "-m", "msloss_sirr", "--help"]))
         photo(work / "small.jpg", 0.1)
         note("first photograph of 0.1 megapixels", least(tool(work / "small.jpg", work)))
+        if "onnx" in options.runtimes:
+            export = [sys.executable, "-m", "msloss_sirr", "export", "--onnx", str(work / "remover.onnx")]
+            subprocess.run(export, check=True, stdout=subprocess.DEVNULL)
         for size in options.megapixels:
             photo(work / f"{size:g}.jpg", size)
             for runtime in options.runtimes:
-                note(f"{size:g} megapixels, {runtime}", taken(tool(work / f"{size:g}.jpg", work, "--runtime", runtime)))
+                more = ["--checkpoint", str(work / "remover.onnx")] if runtime == "onnx" else []
+                command = tool(work / f"{size:g}.jpg", work, "--runtime", runtime, *more)
+                note(f"{size:g} megapixels, {runtime}", taken(command))
             for method in options.methods[1:]:
                 note(f"{size:g} megapixels, {method}", taken(tool(work / f"{size:g}.jpg", work, "--method", method)))
         many = work / "many"

@@ -552,3 +552,17 @@ def test_too_large_a_side_for_the_format_is_one_line(tmp_path: Path, capfd: pyte
         (tmp_path / f"b{suffix}").unlink()
     assert not list(tmp_path.iterdir())
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_what_a_png_file_says_of_its_colours_is_kept(depth: int, tmp_path: Path) -> None:
+    chunks = ((b"gAMA", struct.pack(">I", 100000)), (b"cHRM", struct.pack(">8I", *range(31000, 39000, 1000))))
+    photo = photo_of(drawn("RGB", depth, 5, 7), png_colours=chunks)
+    write_photo(tmp_path / "a.png", photo, photo.pixels)
+    again = read_photo(tmp_path / "a.png")
+    assert again.png_colours == chunks
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.info["gamma"] == 1.0
+    write_photo(tmp_path / "b.png", again, again.pixels)
+    assert (tmp_path / "b.png").read_bytes() == (tmp_path / "a.png").read_bytes()
+    write_photo(tmp_path / "b.jpg" if depth == 8 else tmp_path / "b.tif", again, again.pixels)
