@@ -33,13 +33,14 @@ types: $(VENV)/.dev  ## check types
 docs: $(VENV)/.docs  ## build the documentation in docs/_build
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build
 
-bench: $(VENV)/.dev  ## measure loss, networks, recipes, trainings and exports beside the same by hand or as published
+bench: $(VENV)/.dev  ## measure loss, networks, recipes, trainings and exports beside the same by hand, and the photo tool
 	$(BIN)/python tests/benchmarks/bench_loss.py --json out/bench.json
 	$(BIN)/python tests/benchmarks/bench_models.py --json out/bench_models.json
 	$(BIN)/python tests/benchmarks/bench_synthesis.py --json out/bench_synthesis.json
 	$(BIN)/python tests/benchmarks/bench_loading.py --json out/bench_loading.json
 	$(BIN)/python tests/benchmarks/bench_training.py --json out/bench_training.json
 	$(BIN)/python tests/benchmarks/bench_export.py --json out/bench_export.json
+	$(BIN)/python tests/benchmarks/bench_photo.py --json out/bench_photo.json
 
 clean:  ## remove what the targets made
 	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest build dist docs/_build out .mypy_cache .pytest_cache .ruff_cache .hypothesis
