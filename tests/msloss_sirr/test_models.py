@@ -289,7 +289,7 @@ def test_a_view_is_a_mean_and_a_remover_has_that_of_its_configuration() -> None:
     viewing.load_state_dict(plain.state_dict())
     with torch.no_grad():
         viewing.out.weight[48:], viewing.out.bias[48:] = 0, 0  # no gain
-        torch.testing.assert_close(viewing(board), viewing(grey), atol=1e-2, rtol=0)
+        torch.testing.assert_close(viewing(board), viewing(grey), atol=2e-2, rtol=0)
         assert (plain(board) - plain(grey)).abs().mean() > 5e-2
 
 
