@@ -100,7 +100,7 @@ class _Work:
             self._device, config.checkpoint, config.depth, flip=config.flip, onnx=config.runtime == "onnx"
         )
         if config.runtime == "compile" and isinstance(self._remover, nn.Module):
-            self._remover.compile(dynamic=True)
+            self._remover.compile(dynamic=False)
         self._masks = by_stem(config.mask) if config.mask is not None and config.mask.is_dir() else None
 
     def results(self, jobs: list[Job], left_out: Callable[[str], None]) -> Iterator[Done]:

@@ -42,8 +42,8 @@ class RemoveConfig:
     flip: bool = False
     """Average the estimates of the photograph and of its mirror image, turned back, in twice the time."""
     runtime: Literal["eager", "compile", "onnx"] = "eager"
-    """eager: PyTorch as it is; compile: by torch.compile, which takes a minute to begin: for many photographs; onnx: by
-    onnxruntime, on the processor, with a file of msloss-sirr export as the checkpoint."""
+    """eager: PyTorch as it is; compile: by torch.compile, which takes a minute for the first photograph of each shape;
+    onnx: by onnxruntime, on the processor, with a file of msloss-sirr export as the checkpoint."""
     device: str = "auto"
     """auto, cpu, cuda, mps, ...; auto takes an accelerator if there is one."""
     ahead: int = 1
