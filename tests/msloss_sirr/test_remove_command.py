@@ -17,6 +17,7 @@ from PIL import Image
 
 from msloss_sirr import Remover, RemoverConfig, remove, save_remover
 from msloss_sirr.cli import main
+from msloss_sirr.devices import find_device
 from msloss_sirr.images.reading import read_pixels
 from msloss_sirr.models.ensemble import FlipEnsemble
 from msloss_sirr.photo.batch import remove_files
@@ -372,6 +373,18 @@ def test_remover_that_goes_astray_leaves_its_photos_out(
     remover.transmission_net.out.bias.data.fill_(torch.nan)
     with pytest.raises(ValueError, match="estimate holds NaN or infinity"):
         remove(remover.eval(), torch.zeros(3, 8, 8, dtype=torch.uint8))
+
+
+def test_each_process_takes_a_device_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    on_cpu = torch.zeros(1)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch, "zeros", lambda *_, **__: on_cpu)
+    assert str(find_device("auto")) == "cuda"
+    for place, device in (("0", "cuda:0"), ("3", "cuda:3"), ("5", "cuda:1")):
+        monkeypatch.setenv("LOCAL_RANK", place)
+        assert str(find_device("auto")) == str(find_device("cuda")) == device
+    assert str(find_device("cuda:2")) == "cuda:2"
 
 
 def test_the_tool_starts_without_what_only_training_needs() -> None:
