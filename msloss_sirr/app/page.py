@@ -9,8 +9,9 @@ import gradio as gr
 
 from msloss_sirr.app.sessions import Sessions
 from msloss_sirr.errors import InputError
+from msloss_sirr.models.config import STRONGEST
 from msloss_sirr.photo.jobs import Job
-from msloss_sirr.photo.options import STRONGEST, RemovalOptions
+from msloss_sirr.photo.options import RemovalOptions
 from msloss_sirr.photo.results import is_of_a_photograph, line_of
 
 _Answer = TypeVar("_Answer")

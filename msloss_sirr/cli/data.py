@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from tyro.conf import subcommand
 
 from msloss_sirr.catalogue.config import ListConfig, PrepareConfig
+from msloss_sirr.cli.printable import printable
 from msloss_sirr.doctor.config import CheckConfig
 from msloss_sirr.errors import InputError
 
@@ -66,7 +67,7 @@ def _prepare(config: PrepareConfig) -> None:
 def _say(lines: Iterable[str]) -> None:
     """Print lines; what names of files hold that cannot be printed, in escapes."""
     for line in lines:
-        print("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line))  # noqa: T201
+        print(printable(line))  # noqa: T201
 
 
 RUN: dict[type, Callable[[Any], None]] = {ListConfig: _list, CheckConfig: _check, PrepareConfig: _prepare}

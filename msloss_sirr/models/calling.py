@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from msloss import refine
 from msloss_sirr.images.kinds import pictures
 from msloss_sirr.layers import Layers
+from msloss_sirr.models.config import STRONGEST
 
-_STRONGEST = 1.5
 _One = TypeVar("_One", Tensor, Image.Image, NDArray[Any])
 
 
@@ -105,5 +105,5 @@ def _of_one(depth: Tensor | None) -> Any:
 def _check_numbers(steps: int, strength: float) -> None:
     if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
         raise ValueError(f"steps is {steps!r}; give a whole number, 1 or more")
-    if not isinstance(strength, int | float) or isinstance(strength, bool) or not 0 <= strength <= _STRONGEST:
-        raise ValueError(f"strength is {strength!r}; give a number from 0 to {_STRONGEST:g}")
+    if not isinstance(strength, int | float) or isinstance(strength, bool) or not 0 <= strength <= STRONGEST:
+        raise ValueError(f"strength is {strength!r}; give a number from 0 to {STRONGEST:g}")

@@ -8,6 +8,8 @@ from msloss_sirr.fields import check_fields
 
 SQUEEZENET_LEVELS = 3
 """Levels of a squeezenet's way up."""
+STRONGEST = 1.5
+"""How much of what a remover finds is taken off at most: half as much again."""
 GROUPS = 8
 """Groups of channels that ``norm="group"`` normalises by."""
 _LEVELS, _BLOCKS, _LEAST_VIEW = 10, 100, 32

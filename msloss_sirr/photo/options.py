@@ -5,6 +5,7 @@ from typing import Literal
 
 from msloss_sirr.errors import InputError
 from msloss_sirr.fields import check_fields
+from msloss_sirr.models.config import STRONGEST
 
 VISIBLE = 0.02
 """Root mean square of the change, on the scale of [0, 1], below which no reflection is visible.
@@ -12,7 +13,6 @@ VISIBLE = 0.02
 Measured with the remover in the package: of 24 photographs of Kodak PhotoCD without reflections, 18 stay below, and of
 90 of BSDS500 and ImageNet 68; of 16 real ones with reflections none, the least comes to 0.027.
 """
-STRONGEST = 1.5
 _LEAST = 64
 """Pixels of a side, below which nothing is reduced or cut."""
 

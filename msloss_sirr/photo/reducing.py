@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from msloss_sirr.images.reading import to_float
+
 _AT_ONCE = 2**20
 """Pixels that are computed with at a time."""
 
@@ -38,16 +40,6 @@ def reduced_size(height: int, width: int, short: int) -> tuple[int, int]:
     return (height * short + now // 2) // now, (width * short + now // 2) // now
 
 
-def full_scale(pixels: Tensor) -> int:
-    """Return what white is in pixels of unsigned integers: 255, or 65535."""
-    return int(torch.iinfo(pixels.dtype).max)
-
-
-def as_float(pixels: Tensor) -> Tensor:
-    """Return pixels of unsigned integers as float32 in [0, 1]."""
-    return pixels.to(torch.float32) / full_scale(pixels)
-
-
 def reduced(pixels: Tensor, height: int, width: int) -> Tensor:
     """Return a photograph at another size, not larger, every pixel the mean of those that it stands for.
 
@@ -60,7 +52,7 @@ def reduced(pixels: Tensor, height: int, width: int) -> Tensor:
         ``(C, height, width)``, float32, in [0, 1], on the device of the photograph.
     """
     rows = [
-        resized(as_float(pixels[:, top:bottom]), bottom - top, width)
+        resized(to_float(pixels[:, top:bottom]), bottom - top, width)
         for top, bottom in strips(pixels.shape[1], pixels.shape[2])
     ]
     return resized(torch.cat(rows, dim=1), height, width)
@@ -80,7 +72,7 @@ def pooled(pixels: Tensor, factor: int) -> Tensor:
         pixels: ``(C, H, W)``, uint8 or uint16.
         factor: side of the blocks.
     """
-    parts = [block_means(as_float(pixels[:, a:b]), factor) for a, b in strips(pixels.shape[1], pixels.shape[2], factor)]
+    parts = [block_means(to_float(pixels[:, a:b]), factor) for a, b in strips(pixels.shape[1], pixels.shape[2], factor)]
     return torch.cat(parts, dim=1)
 
 

@@ -5,7 +5,8 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from msloss_sirr.photo.reducing import as_float, full_scale, pooled, reduced
+from msloss_sirr.images.reading import to_float, to_pixels
+from msloss_sirr.photo.reducing import pooled, reduced
 
 
 class Colours(Protocol):
@@ -34,7 +35,7 @@ class Scene(NamedTuple):
 
     def part(self, top: int, bottom: int, left: int, right: int) -> Tensor:
         """Return a part as a remover sees it, ``(3, bottom - top, right - left)``, in [0, 1]."""
-        return self._seen(as_float(self.pixels[:, top:bottom, left:right].to(self.device)))
+        return self._seen(to_float(self.pixels[:, top:bottom, left:right].to(self.device)))
 
     def reduced(self, height: int, width: int) -> Tensor:
         """Return all of it at a smaller size, ``(3, height, width)``, in [0, 1]."""
@@ -55,16 +56,15 @@ class Scene(NamedTuple):
             bottom: the row after the last.
             change: what is added to them in sRGB, ``(3, bottom - top, W)``.
         """
-        own = as_float(self.pixels[:, top:bottom].to(self.device))
+        own = to_float(self.pixels[:, top:bottom].to(self.device))
         srgb = own if self.colours is None else self.colours.to_srgb(own)
         wanted = (srgb + change).maximum(srgb.clamp(max=0)).minimum(srgb.clamp(min=1))
         result = wanted if self.colours is None else own + self.colours.from_srgb(wanted) - self.colours.from_srgb(srgb)
-        white = full_scale(self.pixels)
-        return (result.clamp(0, 1) * white).round().to(torch.int32).to(self.pixels)
+        return to_pixels(result, self.pixels.dtype).to(self.pixels.device)
 
     def rows(self, top: int, bottom: int) -> Tensor:
         """Return rows in sRGB, ``(3, bottom - top, W)``, beyond [0, 1] where they have colours that sRGB has not."""
-        own = as_float(self.pixels[:, top:bottom].to(self.device))
+        own = to_float(self.pixels[:, top:bottom].to(self.device))
         return own if self.colours is None else self.colours.to_srgb(own)
 
     def _seen(self, own: Tensor) -> Tensor:

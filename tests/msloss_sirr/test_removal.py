@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from torch import Tensor, nn
 
 from msloss_sirr import InputError, Layers, Remover, RemoverConfig
+from msloss_sirr.images.reading import to_float
 from msloss_sirr.photo.memory import bytes_per_pixel, parse_size
 from msloss_sirr.photo.options import RemovalOptions
-from msloss_sirr.photo.reducing import as_float, enlarged, enlarged_rows, pooled, reduced, reduced_size, strips
+from msloss_sirr.photo.reducing import enlarged, enlarged_rows, pooled, reduced, reduced_size, strips
 from msloss_sirr.photo.removal import remove
 from msloss_sirr.photo.tiling import placed, shares
 
@@ -57,13 +58,13 @@ def test_a_veil_is_taken_off_everywhere(method: Any) -> None:
     pixels = picture()
     options = RemovalOptions(method=method, work_size=64, tile=80, overlap=16, **ALWAYS)
     result = remove(taking(lambda x: torch.full_like(x, 0.0625)), pixels, options, reflection=True).transmission
-    expected = (as_float(pixels) - 0.0625).clamp(0, 1) * 255
+    expected = (to_float(pixels) - 0.0625).clamp(0, 1) * 255
     assert (result - expected).abs().max() <= 1
 
 
 def test_guided_keeps_the_detail_and_finds_the_place() -> None:
     """A broad reflection, known at a quarter of the size: taken off within three of 255 in the mean, noise and all."""
-    scene = as_float(picture(400, 520)) * 0.7
+    scene = to_float(picture(400, 520)) * 0.7
     across = torch.linspace(-1, 1, 520).square() + torch.linspace(-1, 1, 400)[:, None].square()
     reflection = 0.3 * torch.exp(-6 * across).expand(3, -1, -1)
     pixels = ((scene + reflection) * 255).round().to(torch.uint8)
@@ -72,7 +73,7 @@ def test_guided_keeps_the_detail_and_finds_the_place() -> None:
         return F.interpolate(reflection[None], size=ambient.shape[-2:], mode="bilinear", antialias=True)
 
     result = remove(taking(known), pixels, RemovalOptions(method="guided", work_size=100)).transmission
-    error = as_float(result) - scene
+    error = to_float(result) - scene
     assert error.square().mean().sqrt() < 3 / 255
     assert error.square().mean().sqrt() < 0.1 * reflection.square().mean().sqrt()
     coarse = F.avg_pool2d(error[None], 20)
@@ -191,7 +192,7 @@ def test_colours_beyond_srgb_stay(method: Any) -> None:
     same = remove(taking(torch.zeros_like), pixels, options, colours=Wide())
     assert torch.equal(same.transmission.int(), pixels.int())
     result = remove(taking(lambda x: torch.full_like(x, 0.125)), pixels, options, colours=Wide()).transmission
-    expected = (as_float(pixels) + 0.0625) * 65535
+    expected = (to_float(pixels) + 0.0625) * 65535
     inside = (pixels.int() > 0.3 * 65535) & (pixels.int() < 0.65 * 65535)
     inside[:, :60] = False
     assert (result.float() - expected)[inside].abs().max() < 0.01 * 65535
@@ -224,9 +225,9 @@ def test_reducing_by_strips_is_reducing_at_once(height: int, width: int, short: 
         patch.setattr("msloss_sirr.photo.reducing._AT_ONCE", 200)
         assert [row for top, bottom in strips(height, width, 3) for row in range(top, bottom)] == [*range(height)]
         small, means = reduced(pixels, *size), pooled(pixels, factor)
-    exact = F.interpolate(as_float(pixels)[None], size=size, mode="bilinear", align_corners=False, antialias=True)[0]
+    exact = F.interpolate(to_float(pixels)[None], size=size, mode="bilinear", align_corners=False, antialias=True)[0]
     torch.testing.assert_close(small, exact)
-    torch.testing.assert_close(means, F.avg_pool2d(as_float(pixels)[None], factor, ceil_mode=True)[0])
+    torch.testing.assert_close(means, F.avg_pool2d(to_float(pixels)[None], factor, ceil_mode=True)[0])
     rows = enlarged_rows(small, height, width, height // 3, height // 3 + (height + 1) // 2)
     torch.testing.assert_close(rows, enlarged(small, height, width)[:, height // 3 : height // 3 + (height + 1) // 2])
 
