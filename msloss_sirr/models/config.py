@@ -6,8 +6,8 @@ from typing import Literal
 from msloss_sirr.errors import InputError
 from msloss_sirr.fields import check_fields
 
-SQUEEZENET_LEVELS = 3
-"""Levels of a squeezenet's way up."""
+SQUEEZENET_LEVELS = 3, 4, 5
+"""How many levels a squeezenet's way up may have: to a quarter of the size, to half, or to all of it."""
 STRONGEST = 1.5
 """How much of what a remover finds is taken off at most: half as much again."""
 GROUPS = 8
@@ -35,8 +35,8 @@ class RemoverConfig:
     """Whether ranges are equal parts of the depth, or of the image's area."""
 
     channels: tuple[int, ...] = (32, 64, 128, 256)
-    """Channels at each level of a network, from full resolution down; of a squeezenet those of the way up, at a
-    quarter, an eighth and a sixteenth of the size."""
+    """Channels at each level of a network, from full resolution down; of a squeezenet those of the way up, which begins
+    at a sixteenth of the size: three lead to a quarter of it, four to half, five to all."""
     patch: int = 2
     """Side of the pixel blocks that are folded into channels at the door; 1 folds nothing."""
     residual: bool = True
@@ -69,8 +69,8 @@ class RemoverConfig:
             raise InputError(f"ranges={self.ranges}, blocks={self.blocks}: give at least 1, at most {_BLOCKS} blocks")
         if self.architecture != "unet" and self.norm != "none":
             raise InputError(f"norm is {self.norm!r}, but {self.architecture} networks take none; leave it out")
-        if self.architecture == "squeezenet" and len(self.channels) != SQUEEZENET_LEVELS:
-            raise InputError(f"channels={self.channels}: give three for a squeezenet, 32 64 128 say")
+        if self.architecture == "squeezenet" and len(self.channels) not in SQUEEZENET_LEVELS:
+            raise InputError(f"channels={self.channels}: give three to five for a squeezenet, 32 64 128 say")
         if self.view and (self.architecture != "squeezenet" or self.view < _LEAST_VIEW):
             raise InputError(f"view is {self.view}; give squeezenets {_LEAST_VIEW} pixels or more, other networks 0")
         if self.norm == "group" and any(width % GROUPS for width in self.channels):

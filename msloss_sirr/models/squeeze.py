@@ -14,8 +14,8 @@ from msloss_sirr.models.norm import ChannelNorm
 
 _DEEPEST = 16
 """Pixels of the picture to one at the lowest level."""
-_TAPS = {4: 128, 7: 256, 12: 512}
-"""Layers of SqueezeNet whose outputs are used, at a quarter, an eighth and a sixteenth of the size; their channels."""
+_TAPS = {1: 64, 4: 128, 7: 256, 12: 512}
+"""Layers of SqueezeNet whose outputs may be used, from half the size down to a sixteenth; their channels."""
 
 
 class SqueezeUNet(nn.Module):
@@ -23,11 +23,12 @@ class SqueezeUNet(nn.Module):
 
     ``(N, in_channels, H, W)`` to ``(N, 3, H, W)``: the picture, which the first three channels are, times a gain, and
     an offset, both without detail; that of the picture remains, and may be weakened or brought out. The picture, RGB,
-    sRGB-encoded, [0, 1], is looked at by SqueezeNet; all channels, folded by fours, are given to the last level of the
-    way up. What SqueezeNet sees is normalised at every pixel over the channels; its mean over the whole picture is
-    added everywhere at the lowest level. Gain and offset are unfolded from channels, which leaves a grid of four
-    pixels, and smoothed by means over four, which take that out. Sides that are no multiple of 16 are continued by
-    their border for the computation, and cut again.
+    sRGB-encoded, [0, 1], is looked at by SqueezeNet; all channels are given to the last level of the way up, which has
+    a quarter of the picture's size, half, or all of it. What SqueezeNet sees is normalised at every pixel over the
+    channels; its mean over the whole picture is added everywhere at the lowest level. Where the last level is smaller
+    than the picture, all channels are folded for it into blocks of 4 or 2 pixels, and gain and offset unfolded, which
+    leaves a grid, and smoothed by means over such blocks, which take that out. Sides that are no multiple of 16 are
+    continued by their border for the computation, and cut again.
 
     A picture whose short side is longer than ``view`` is looked at reduced to it, and gain and offset are enlarged to
     the picture by interpolation: reflections are then of the size that was learned, and what grows with the picture is
@@ -38,7 +39,8 @@ class SqueezeUNet(nn.Module):
 
     Args:
         in_channels: channels of the input, three or more.
-        channels: channels of the way up, at a quarter, an eighth and a sixteenth of the size.
+        channels: channels of the way up, finest level first, down to a sixteenth of the size: three begin at a quarter
+            of it, four at half, five at all.
         view: short side in pixels to which larger pictures are reduced to be looked at; 0 for none.
         silent: begin with the last convolution at zero, so that an untrained network returns zeros.
 
@@ -51,19 +53,23 @@ class SqueezeUNet(nn.Module):
     ) -> None:
         super().__init__()
         self.view = view
-        fine, middle, coarse = channels
-        folded = in_channels * 4**2
-        quarter, eighth, sixteenth = _TAPS.values()
+        *others, coarse = channels
+        self.block = _DEEPEST >> len(others)
+        seen = list(_TAPS.items())[-len(channels) :]  # fewer than levels, where the finest sees the picture alone
+        self.taps = dict(seen)
+        widths = [0] * (len(channels) - len(seen)) + list(self.taps.values())
+        given = [widths[0] + in_channels * self.block**2, *widths[1:-1]]
         self.normalise = Normalise(persistent=True)
         self.encoder = _encoder()
-        self.norms = nn.ModuleList(ChannelNorm(width) for width in _TAPS.values())  # its features are of any magnitude
-        self.whole = nn.Linear(sixteenth, coarse)
-        self.lowest = nn.Conv2d(sixteenth, coarse, 1)
+        self.norms = nn.ModuleList(ChannelNorm(width) for width in self.taps.values())  # its features are of any magnitude
+        self.whole = nn.Linear(widths[-1], coarse)
+        self.lowest = nn.Conv2d(widths[-1], coarse, 1)
         self.refine = convolutions(coarse, coarse)
-        self.skips = nn.ModuleList([nn.Conv2d(eighth, middle, 1), nn.Conv2d(quarter + folded, fine, 1)])
-        self.narrow = nn.ModuleList([nn.Conv2d(coarse, middle, 1), nn.Conv2d(middle, fine, 1)])
-        self.up = nn.ModuleList([convolutions(2 * middle, middle), convolutions(2 * fine, fine)])
-        self.out = nn.Conv2d(fine, 2 * 3 * 4**2, 3, padding=1)
+        steps = [*zip(given, others, channels[1:], strict=True)][::-1]
+        self.skips = nn.ModuleList(nn.Conv2d(beside, here, 1) for beside, here, _ in steps)
+        self.narrow = nn.ModuleList(nn.Conv2d(below, here, 1) for _, here, below in steps)
+        self.up = nn.ModuleList(convolutions(2 * here, here) for _, here, _ in steps)
+        self.out = nn.Conv2d(channels[0], 2 * 3 * self.block**2, 3, padding=1)
         start(self, self.out, silent=silent)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -81,20 +87,22 @@ class SqueezeUNet(nn.Module):
         """Return offset and gain of every pixel, ``(N, 6, H, W)``."""
         height, width = x.shape[-2:]
         x = continued(x, _DEEPEST)
-        seen, h = [], self.normalise(x[:, :3])
+        seen: list[Tensor] = []
+        h = self.normalise(x[:, :3])
         for index, layer in enumerate(self.encoder):
             h = layer(h)
-            if index in _TAPS:
-                seen.append(h)
-        quarter, eighth, sixteenth = (norm(features) for norm, features in zip(self.norms, seen, strict=True))
+            if index in self.taps:
+                seen.append(self.norms[len(seen)](h))
+        *others, sixteenth = seen
         mean = (sixteenth * shares(height, width, _DEEPEST, sixteenth)).sum(dim=(2, 3))
         h = F.relu(self.lowest(sixteenth) + self.whole(mean)[:, :, None, None])
         h = h + self.refine(h)
-        beside = eighth, torch.cat([quarter, F.pixel_unshuffle(x, 4)], dim=1)
-        for skip, narrow, block, other in zip(self.skips, self.narrow, self.up, beside, strict=True):
+        folded = F.pixel_unshuffle(x, self.block)
+        beside = [folded, *others] if len(self.up) > len(others) else [torch.cat([others[0], folded], dim=1), *others[1:]]
+        for skip, narrow, block, other in zip(self.skips, self.narrow, self.up, reversed(beside), strict=True):
             raised = F.interpolate(narrow(h), scale_factor=2, mode="bilinear", align_corners=False)
             h = block(torch.cat([skip(other), raised], dim=1))
-        return _smoothed(F.pixel_shuffle(self.out(h), 4))[..., :height, :width]
+        return _smoothed(F.pixel_shuffle(self.out(h), self.block), self.block)[..., :height, :width]
 
 
 def _reduced(x: Tensor, short: int) -> Tensor:
@@ -111,10 +119,12 @@ def _lesser(a: int, b: int) -> int:
     return cast(int, torch.sym_min(a, b))
 
 
-def _smoothed(x: Tensor) -> Tensor:
-    """Return the mean over squares of four pixels of the mean over such squares."""
-    padded = F.pad(x, (3, 3, 3, 3), mode="replicate")
-    return F.avg_pool2d(F.avg_pool2d(padded, 4, stride=1), 4, stride=1)
+def _smoothed(x: Tensor, side: int) -> Tensor:
+    """Return the mean over squares of so many pixels a side of the mean over such squares."""
+    if side == 1:
+        return x
+    padded = F.pad(x, (side - 1,) * 4, mode="replicate")
+    return F.avg_pool2d(F.avg_pool2d(padded, side, stride=1), side, stride=1)
 
 
 class _Fire(nn.Module):
