@@ -48,9 +48,10 @@ def score(image: Tensor, target: Tensor) -> Scores:
 
     Both are rounded to 8 bits and taken whole, with no border cut, at their own size. SSIM has the Gaussian window of
     11 pixels and sigma 1.5, and is the mean of the map over all pixels, borders continued by reflection. Equal images
-    score a PSNR of infinity.
+    score a PSNR of infinity. It is computed on the processor, wherever the images are: GPUs convolve in TensorFloat-32,
+    which told 0.03 less of an SSIM of 0.78.
     """
-    a, b = (to_float(to_bytes(x))[None] for x in (image, target))
+    a, b = (to_float(to_bytes(x).cpu())[None] for x in (image, target))
     psnr = peak_signal_noise_ratio(a, b, data_range=1.0)
     channels = zip(a[0], b[0], strict=True)  # one at a time: photographs may be large
     ssim = [_ssim(x[None, None], y[None, None]) for x, y in channels]

@@ -27,6 +27,13 @@ def test_scores_are_those_of_scikit_image() -> None:
     assert got.ssim == pytest.approx(whole_map.mean(), abs=2e-4)  # borders are continued a little differently
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_scores_do_not_depend_on_the_device() -> None:
+    target = smooth(1, 120, 160)
+    image = (target + 0.1 * torch.randn(target.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+    assert score(image.cuda(), target.cuda()) == score(image, target)
+
+
 def test_equal_images_are_perfect() -> None:
     assert score(smooth(1), smooth(1)) == Scores(float("inf"), 1.0)
 
