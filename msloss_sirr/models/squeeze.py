@@ -61,7 +61,7 @@ class SqueezeUNet(nn.Module):
         given = [widths[0] + in_channels * self.block**2, *widths[1:-1]]
         self.normalise = Normalise(persistent=True)
         self.encoder = _encoder()
-        self.norms = nn.ModuleList(ChannelNorm(width) for width in self.taps.values())  # its features are of any magnitude
+        self.norms = nn.ModuleList(ChannelNorm(width) for width in self.taps.values())  # of features of any magnitude
         self.whole = nn.Linear(widths[-1], coarse)
         self.lowest = nn.Conv2d(widths[-1], coarse, 1)
         self.refine = convolutions(coarse, coarse)
@@ -98,7 +98,8 @@ class SqueezeUNet(nn.Module):
         h = F.relu(self.lowest(sixteenth) + self.whole(mean)[:, :, None, None])
         h = h + self.refine(h)
         folded = F.pixel_unshuffle(x, self.block)
-        beside = [folded, *others] if len(self.up) > len(others) else [torch.cat([others[0], folded], dim=1), *others[1:]]
+        seeing = len(others) - len(self.up) + 1  # 1 if SqueezeNet sees the finest level too, else 0
+        beside = [torch.cat([*others[:seeing], folded], dim=1), *others[seeing:]]
         for skip, narrow, block, other in zip(self.skips, self.narrow, self.up, reversed(beside), strict=True):
             raised = F.interpolate(narrow(h), scale_factor=2, mode="bilinear", align_corners=False)
             h = block(torch.cat([skip(other), raised], dim=1))

@@ -243,25 +243,52 @@ def test_pretrained_is_the_shipped_remover_or_a_file(tmp_path: Path) -> None:
         Remover.from_pretrained(tmp_path / "none.safetensors")
 
 
-def test_what_squeezenet_unfolds_has_no_grid() -> None:
+LEVELS = [(4, 6, 8), (8, 4, 6, 8), (6, 8, 4, 6, 8)]
+"""Channels of squeezenets whose way up leads to a quarter of the size, half, and all of it."""
+
+
+@pytest.mark.parametrize("channels", LEVELS[:2])
+def test_what_squeezenet_unfolds_has_no_grid(channels: tuple[int, ...]) -> None:
     torch.manual_seed(0)
-    network = SqueezeUNet(3, (4, 6, 8)).eval()  # not silent: its last convolution tells the pixels of a block apart
+    network = SqueezeUNet(3, channels).eval()  # not silent: its last convolution tells the pixels of a block apart
     with torch.no_grad():
         middle = network(torch.full((1, 3, 640, 640), 0.6))[..., 312:328, 312:328]
-        blocks = network.out(torch.rand(1, 4, 8, 8)).unflatten(1, (6, 16))
+        blocks = network.out(torch.rand(1, channels[0], 8, 8)).unflatten(1, (6, -1))
     assert blocks.std(dim=2).mean() > 0.1 * blocks.abs().mean()
     assert middle.abs().mean() > 1e-3
     assert (middle - middle.mean(dim=(2, 3), keepdim=True)).abs().max() < 1e-3 * middle.abs().mean()
 
 
+@pytest.mark.parametrize("levels", LEVELS)
 @pytest.mark.parametrize(("channels", "view"), [(3, 0), (4, 0), (4, 32)])
-def test_squeezenet_gives_the_picture_a_gain_and_an_offset_without_detail(channels: int, view: int) -> None:
-    network, image = SqueezeUNet(channels, (4, 6, 8), view=view).eval(), torch.rand(1, channels, 64, 48)
+def test_squeezenet_gives_the_picture_a_gain_and_an_offset(channels: int, view: int, levels: tuple[int, ...]) -> None:
+    network, image = SqueezeUNet(channels, levels, view=view).eval(), torch.rand(1, channels, 64, 48)
     offset, gain = torch.arange(6.0).view(2, 3, 1, 1)
     with torch.no_grad():
         network.out.weight.zero_()
-        network.out.bias.copy_(torch.arange(6.0).repeat_interleave(16))
+        network.out.bias.copy_(torch.arange(6.0).repeat_interleave(len(network.out.bias) // 6))
         torch.testing.assert_close(network(image), image[:, :3] * gain + offset)
+
+
+@pytest.mark.parametrize("levels", LEVELS)
+def test_every_level_of_a_squeezenet_is_told_of_what_is_as_fine(levels: tuple[int, ...]) -> None:
+    """Pixels where the last level is, SqueezeNet's features where it has any, and nothing twice."""
+    torch.manual_seed(0)
+    network, image = SqueezeUNet(4, levels).eval(), torch.rand(1, 4, 64, 96)
+    seen: list[torch.Size] = []
+    for skip in network.skips:
+        skip.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape[1:]))
+    assert network(image).shape == (1, 3, 64, 96)
+    side = 16 // 2 ** (len(levels) - 1)
+    features = {8: 256, 4: 128, 2: 64}
+    coarse = [(features[s], 64 // s, 96 // s) for s in (8, 4, 2) if s > side]
+    assert seen == [*coarse, (features.get(side, 0) + 4 * side**2, 64 // side, 96 // side)]
+
+
+@pytest.mark.parametrize("channels", [(4, 6), (1, 2, 3, 4, 5, 6)])
+def test_a_squeezenet_has_three_to_five_levels(channels: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match=r"give three to five for a squeezenet"):
+        RemoverConfig(architecture="squeezenet", channels=channels)
 
 
 def test_squeezenet_looks_at_larger_pictures_reduced_and_keeps_their_detail() -> None:
@@ -300,9 +327,10 @@ def test_a_view_is_of_the_type_of_the_picture(dtype: torch.dtype) -> None:
     assert torch.equal(remover(image).transmission, image)
 
 
-def test_squeezenet_smooths_about_each_pixel() -> None:
-    network, pattern = SqueezeUNet(3, (4, 6, 8)).eval(), torch.rand(1, 6, 64, 48)
-    network.out = Mock(spec=nn.Module, side_effect=lambda _: F.pixel_unshuffle(pattern, 4))
+@pytest.mark.parametrize(("channels", "block"), list(zip(LEVELS, (4, 2, 1), strict=True)))
+def test_squeezenet_smooths_about_each_pixel(channels: tuple[int, ...], block: int) -> None:
+    network, pattern = SqueezeUNet(3, channels).eval(), torch.rand(1, 6, 64, 48)
+    network.out = Mock(spec=nn.Module, side_effect=lambda _: F.pixel_unshuffle(pattern, block))
     image = torch.full((1, 3, 64, 48), 0.5)
     smoothed = network(image)
     pattern = pattern.flip(-1, -2)
@@ -320,9 +348,10 @@ def test_squeezenet_knows_the_whole_picture_everywhere() -> None:
         torch.testing.assert_close(network(image)[..., 700:], network(other)[..., 700:])
 
 
-def test_squeezenet_continues_pictures_by_their_border() -> None:
+@pytest.mark.parametrize("channels", LEVELS)
+def test_squeezenet_continues_pictures_by_their_border(channels: tuple[int, ...]) -> None:
     torch.manual_seed(0)
-    network, image = SqueezeUNet(3, (4, 6, 8)).eval(), torch.rand(1, 3, 50, 41)
+    network, image = SqueezeUNet(3, channels).eval(), torch.rand(1, 3, 50, 41)
     with torch.no_grad():
         network.whole.weight.zero_()  # what is continued counts nothing in the mean
         continued = network(F.pad(image, (0, 7, 0, 14), mode="replicate"))[..., :50, :41]
