@@ -1,4 +1,4 @@
-"""The two layers of a photograph taken through glass, and estimates of them."""
+"""The two layers of a photograph taken through glass, as they are known, and estimates of them."""
 
 from types import GenericAlias
 from typing import TYPE_CHECKING, NamedTuple
@@ -43,3 +43,12 @@ class Estimate(NamedTuple):
     reflection: Tensor
     ambient: Tensor
     """I, or at later steps what the step before has left of it."""
+
+
+class Truth(NamedTuple):
+    """Layers as they are known, with which of them may lie beside the image that they are estimated from."""
+
+    transmission: Tensor
+    reflection: Tensor
+    misaligned: Tensor
+    """``(N,)`` bool: those that may, by some pixels, as those of two photographs taken one after the other do."""

@@ -22,6 +22,8 @@ class Batch(NamedTuple):
     target: Layers
     depth: Tensor | None = None
     """Depth images that lie beside the photographs, ``(N, 1, H, W)``, on any scale; of a made one, the scene's."""
+    kind: Tensor | None = None
+    """``(N,)`` int64: what each was made of, a `Kind`."""
 
 
 @torch.no_grad()
@@ -43,7 +45,7 @@ def compose(draws: DrawBatch, synthesis: Synthesis) -> Batch:
         pairs = torch.cat([first[alike], second[alike]], dim=1)
         chance = Chance.beside(theirs, "strength", pairs)
         first[alike] = sometimes(pairs, synthesis.strength, strengthened, chance)[:, :3]
-    batch = Batch(first, Layers(second, (first - second).clamp(0, 1)), draws.depth)
+    batch = Batch(first, Layers(second, (first - second).clamp(0, 1)), draws.depth, draws.kind)
     for kind, recipe in ((Kind.REFLECTED, synthesis.reflect), (Kind.TRANSPLANTED, synthesis.transplant)):
         which = [index for index, other in enumerate(kinds) if other == kind]
         if which:

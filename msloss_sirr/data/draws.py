@@ -120,7 +120,8 @@ class Draws(Dataset[Draw]):
         self._reflections = Reflections(pairs, cache) if pairs and transplant_share else None
         self._transplants = 1.0 if not photos and transplant_share else transplant_share
         self._clean = clean_share
-        self._real = real_share if pairs and (photos or transplant_share) else 1.0 if pairs else 0.0
+        self.real_share = real_share if pairs and (photos or transplant_share) else 1.0 if pairs else 0.0
+        """Probability that a draw is a real pair, of what there is to draw from."""
 
     @property
     def epoch(self) -> int:
@@ -146,7 +147,7 @@ class Draws(Dataset[Draw]):
                     raise
 
     def _draw(self, rng: random.Random) -> Draw:
-        if rng.random() < self._real:
+        if rng.random() < self.real_share:
             pair = self._some_pair()[self._pair_number(rng)]
             first, second, *others = _crop(rng, self.crop, *_present(*pair))
             return Draw(first, second, Kind.REAL, rng.getrandbits(63), next(iter(others), None))

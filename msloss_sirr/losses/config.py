@@ -9,6 +9,8 @@ from msloss_sirr.errors import InputError
 from msloss_sirr.fields import check_fields
 
 BackboneName = Literal["none", "vgg19", "squeezenet1_1"]
+_FARTHEST = 7
+"""Pixels of tolerance that leave something of the smallest crops there are, of 16."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,10 @@ class LossConfig:
     measure: Literal["mse", "l1", "log"] = "mse"
     """How pixels of T and R are compared: mean squared error, as the paper has it; mean absolute error; or log, the
     mean over images of log(1 + 1000 * mean squared error), to which one image hardly counts more than another."""
+    tolerance: int = 0
+    """Pixels of the crops by which T of a real pair may lie beside the photograph: the estimate is compared, in pixels
+    and gradients, with T at that place, no farther away, where their error is least, and without so many pixels at the
+    borders. 0 compares it with T where it is, as is done of all that is made on photos."""
     transmission: float = 1.0
     """Weight of the comparison of T."""
     reflection: float = 1.0
@@ -37,6 +43,8 @@ class LossConfig:
     def __post_init__(self) -> None:
         """Refuse what is no loss."""
         check_fields(self)
+        if not 0 <= self.tolerance <= _FARTHEST:
+            raise InputError(f"tolerance is {self.tolerance}; give 0 to {_FARTHEST} pixels")
         used = [self.transmission, self.reflection, self.gradient] + [self.feature] * (self.backbone != "none")
         if not any(used) or not all(math.isfinite(weight) for weight in used):
             raise InputError(f"the weights of the loss are {used}; give finite numbers, one of them other than 0")

@@ -7,10 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from msloss_sirr.layers import Estimate, Layers
+from msloss_sirr.layers import Estimate, Layers, Truth
 from msloss_sirr.losses.config import LossConfig
 from msloss_sirr.losses.features import FeatureLoss, load_backbone
-from msloss_sirr.losses.gradient import image_gradient
+from msloss_sirr.losses.gradient import gradient_loss, image_gradient
+from msloss_sirr.losses.misalignment import inner, nearest
 
 
 class Prepared(NamedTuple):
@@ -19,6 +20,10 @@ class Prepared(NamedTuple):
     layers: Layers
     gradient: Tensor
     features: list[Tensor]
+    exact: Tensor | None = None
+    """Numbers of the images that are compared where they are; ``None`` stands for all."""
+    misaligned: Tensor | None = None
+    """Numbers of the others."""
 
 
 class LayersCriterion(nn.Module):
@@ -32,23 +37,38 @@ class LayersCriterion(nn.Module):
     Their weights are the loss's: see `term_weights`. R is held to the target's, or, if the estimate tells what it was
     made from (`Estimate`), to what that holds beside T: ``I - T`` where it is positive.
 
+    With a tolerance, and a target that says which of its images may be misaligned (`Truth`), ``transmission`` and
+    ``gradient`` of those are taken, without a border, at the shift where the pixels' error is least (`nearest`), for
+    every image and every estimate anew; the gradient flows through that one. R, and the features, are compared where
+    they are.
+
     Args:
         feature_loss: compares T by its features; ``None`` leaves the term out.
-        measure: how pixels of T and R are compared, from two batches of images to a scalar.
+        measure: how pixels of T and R are compared, from two batches of images to a scalar, the mean over the images.
+        tolerance: the farthest shift in pixels.
     """
 
     def __init__(
-        self, feature_loss: FeatureLoss | None = None, measure: Callable[[Tensor, Tensor], Tensor] = F.mse_loss
+        self,
+        feature_loss: FeatureLoss | None = None,
+        measure: Callable[[Tensor, Tensor], Tensor] = F.mse_loss,
+        tolerance: int = 0,
     ) -> None:
         super().__init__()
         self.measure = measure
         self.feature_loss = feature_loss
+        self.tolerance = tolerance
 
-    def prepare(self, target: Layers) -> Prepared:
+    def prepare(self, target: Layers | Truth) -> Prepared:
         """Return the target with its gradient and features."""
-        with _full_precision(target.transmission):
-            features = [] if self.feature_loss is None else self.feature_loss.prepare(target.transmission)
-            return Prepared(target, image_gradient(target.transmission), features)
+        transmission = target.transmission
+        with _full_precision(transmission):
+            features = [] if self.feature_loss is None else self.feature_loss.prepare(transmission)
+            prepared = Prepared(Layers(transmission, target.reflection), image_gradient(transmission), features)
+        if not self.tolerance or not isinstance(target, Truth):
+            return prepared
+        exact, misaligned = (which.nonzero().flatten() for which in (~target.misaligned, target.misaligned))
+        return prepared._replace(exact=exact, misaligned=misaligned)
 
     def forward(self, estimate: Layers | Estimate, target: Prepared) -> dict[str, Tensor]:
         """Return the terms, scalars, of layers ``(N, 3, H, W)`` against a prepared target of that shape."""
@@ -63,14 +83,30 @@ class LayersCriterion(nn.Module):
             remaining = layers.reflection
             if isinstance(estimate, Estimate):
                 remaining = (estimate.ambient.detach().to(remaining) - layers.transmission).clamp(0, 1)
+            pixels, gradient = self._compared(transmission, target)
             terms = {
-                "transmission": self.measure(transmission, layers.transmission),
+                "transmission": pixels,
                 "reflection": self.measure(estimate.reflection.to(remaining), remaining),
-                "gradient": F.mse_loss(image_gradient(transmission), target.gradient),
+                "gradient": gradient,
             }
             if self.feature_loss is not None:
                 terms["feature"] = self.feature_loss(transmission, target.features)
         return terms
+
+    def _compared(self, transmission: Tensor, target: Prepared) -> tuple[Tensor, Tensor]:
+        """Return the errors of the pixels and of the gradients of T, means over the images."""
+        truth = target.layers.transmission
+        if target.exact is None or target.misaligned is None or not len(target.misaligned):
+            return self.measure(transmission, truth), F.mse_loss(image_gradient(transmission), target.gradient)
+        ours, theirs = transmission[target.misaligned], truth[target.misaligned]
+        theirs, ours = nearest(ours, theirs, self.tolerance, self.measure), inner(ours, self.tolerance)
+        closest = self.measure(ours, theirs), gradient_loss(ours, theirs)
+        if not len(target.exact):
+            return closest
+        ours, theirs = transmission[target.exact], truth[target.exact]
+        exact = self.measure(ours, theirs), F.mse_loss(image_gradient(ours), target.gradient[target.exact])
+        share = len(target.misaligned) / len(truth)
+        return torch.lerp(exact[0], closest[0], share), torch.lerp(exact[1], closest[1], share)
 
 
 def log_mse(estimate: Tensor, target: Tensor) -> Tensor:
@@ -99,10 +135,10 @@ def build_criterion(config: LossConfig) -> LayersCriterion:
     Raises:
         InputError: if the weights of its backbone cannot be had.
     """
-    measure = _MEASURES[config.measure]
-    if config.backbone == "none":
-        return LayersCriterion(measure=measure)
-    return LayersCriterion(FeatureLoss(load_backbone(config.backbone, config.weights)), measure)
+    features = None
+    if config.backbone != "none":
+        features = FeatureLoss(load_backbone(config.backbone, config.weights))
+    return LayersCriterion(features, _MEASURES[config.measure], config.tolerance)
 
 
 def term_weights(

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from msloss import MultiStepLoss, OnPlateau, Schedule, StepLosses
 from msloss_sirr.data.batches import Batch, compose
-from msloss_sirr.data.draws import DrawBatch, collate
+from msloss_sirr.data.draws import DrawBatch, Draws, Kind, collate
 from msloss_sirr.data.folders import Pairs
 from msloss_sirr.data.sources import build_draws, open_pairs, training_files, validation
 from msloss_sirr.depth.source import DepthSource, build_source, guidance
 from msloss_sirr.errors import InputError
 from msloss_sirr.evaluation.scores import SMALLEST_SIDE, Evaluation, evaluate
-from msloss_sirr.layers import Layers
+from msloss_sirr.layers import Layers, Truth
 from msloss_sirr.losses.criterion import LayersCriterion, build_criterion, term_weights
 from msloss_sirr.models.checkpoint import save_remover
 from msloss_sirr.models.remover import Remover, Telling
@@ -125,6 +125,7 @@ class _Training:
                 damage=self.course.damage,
                 device=self.accelerator.device,
             )
+            _check_tolerance(config.loss.tolerance, self.draws)
             self.synthesis = build_synthesis(config.data.synthesis) if synthesis is None else synthesis
             self.remover = begin_remover(config) if remover is None else remover
             self.remover.to(self.accelerator.device).to(memory_format=torch.channels_last)
@@ -278,7 +279,11 @@ class _Training:
     def _given(self, batch: Batch) -> tuple[Any, ...]:
         """Return what the loss is called with: ambient image, target, and the depth of the ambient image if any."""
         ambient = batch.ambient.contiguous(memory_format=torch.channels_last)
-        return ambient, batch.target, *guidance(self.remover, self.depth, ambient, batch.depth)
+        target: Layers | Truth = batch.target
+        if self.config.loss.tolerance:
+            assert batch.kind is not None  # noqa: S101
+            target = Truth(target.transmission, target.reflection, batch.kind == Kind.REAL)
+        return ambient, target, *guidance(self.remover, self.depth, ambient, batch.depth)
 
     def _validate(self, samples: Samples) -> Evaluation:
         """Score the remover on the validation pairs, each process its share of them."""
@@ -339,6 +344,12 @@ class _Best:
 
 def _on(part: Any, device: torch.device) -> Any:
     return part.to(device) if isinstance(part, Tensor) else part
+
+
+def _check_tolerance(pixels: int, draws: Draws) -> None:
+    """Raise ``InputError`` if a tolerance is given, and nothing is drawn that it is for."""
+    if pixels and not draws.real_share:
+        raise InputError(f"tolerance is {pixels}, but no real pairs are trained on; give --pairs, or leave it out")
 
 
 def _check_scorable(pairs: Pairs) -> None:
