@@ -58,14 +58,11 @@ def build_source(wanted: str, config: DepthConfig) -> DepthSource | None:
     return load_midas(config.weights)
 
 
-def guidance(
-    remover: Any, source: DepthSource | None, ambient: Tensor, stored: Tensor | None = None
-) -> tuple[Tensor, ...]:
-    """Return what a remover is given beside the ambient image at every step: its depth, prepared; or nothing.
+def estimated_depth(source: DepthSource | None, ambient: Tensor, stored: Tensor | None = None) -> Tensor | None:
+    """Return the depth of photographs, ``(N, 1, H, W)`` on the source's scale, or ``None`` without a source.
 
     Args:
-        remover: has a method ``prepare_depth`` if it wants any.
-        source: where depth comes from; ``None`` if the remover wants none. A module is put into evaluation mode.
+        source: where depth comes from. A module is put into evaluation mode.
         ambient: ``(N, 3, H, W)``, the photographs as they were taken, not the output of a step.
         stored: depth images beside them.
 
@@ -73,11 +70,26 @@ def guidance(
         InputError: if a depth has no finite number.
     """
     if source is None:
-        return ()
+        return None
     if isinstance(source, nn.Module):
         source.eval()  # whatever else it has been told since: statistics of batches are no depth
     with torch.no_grad():
         depth = source(ambient, stored)
     if not depth.isfinite().flatten(1).any(dim=1).all():
         raise InputError("the depth of a photograph has no finite number; give another, or better weights")
-    return (remover.prepare_depth(depth),)
+    return depth
+
+
+def guidance(
+    remover: Any, source: DepthSource | None, ambient: Tensor, stored: Tensor | None = None
+) -> tuple[Tensor, ...]:
+    """Return what a remover is given beside the ambient image at every step: its depth, prepared; or nothing.
+
+    Args:
+        remover: has a method ``prepare_depth`` if it wants any.
+        source: where depth comes from; ``None`` if the remover wants none.
+        ambient: as for `estimated_depth`, whose errors are raised, too.
+        stored: likewise.
+    """
+    depth = estimated_depth(source, ambient, stored)
+    return () if depth is None else (remover.prepare_depth(depth),)

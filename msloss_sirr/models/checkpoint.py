@@ -15,6 +15,7 @@ from msloss_sirr.models.remover import Remover
 
 _FORMAT = "msloss_sirr.remover/1"
 _OTHER = "msloss_sirr.network/1"
+_OWN = "weights", "default.safetensors"
 
 
 def save_remover(remover: Remover, path: Path, notes: Mapping[str, str] | None = None) -> None:
@@ -41,8 +42,13 @@ def load_remover(path: Path | str | None = None) -> Remover:
     """
     if path is not None:
         return load_network(Path(path), _FORMAT, _build, what="remover", command="msloss-sirr train")
-    with as_file(files("msloss_sirr") / "weights" / "default.safetensors") as own:
+    with as_file(files("msloss_sirr").joinpath(*_OWN)) as own:
         return load_remover(own)
+
+
+def shipped_file() -> Path:
+    """Return the file of the remover that comes with the package, where that is unpacked."""
+    return Path(str(files("msloss_sirr").joinpath(*_OWN)))
 
 
 def mean_remover(removers: Mapping[Remover, float]) -> Remover:

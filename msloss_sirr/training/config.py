@@ -95,6 +95,26 @@ class RunConfig:
                 raise InputError(f"{name} is {getattr(self, name)}; it may not be negative")
 
 
+@dataclass(frozen=True)
+class DistillConfig:
+    """A remover that was trained before, larger say, which another learns from beside the truth."""
+
+    teacher: str | None = None
+    """Checkpoint of the remover that is learned from, and stays as it is; shipped for the one that comes with the
+    package."""
+    share: float = 0.5
+    """How much of what T and R are held to is the teacher's estimate of them, and not the truth: up to 1, its estimate
+    alone. Photos that stay without a reflection keep theirs."""
+
+    def __post_init__(self) -> None:
+        """Refuse a share that is none, or nobody's."""
+        check_fields(self)
+        if not 0 < self.share <= 1:
+            raise InputError(f"share is {self.share}; give a number above 0, to 1")
+        if self.teacher is None and self.share != DistillConfig.share:
+            raise InputError(f"share is {self.share}, but there is no teacher; give --distill.teacher, or leave it out")
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(RunConfig):
     """Train a remover with the multi-step loss.
@@ -142,6 +162,7 @@ class TrainConfig(RunConfig):
     model: RemoverConfig = field(default_factory=RemoverConfig)
     depth: DepthConfig = field(default_factory=DepthConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    distill: DistillConfig = field(default_factory=DistillConfig)
 
     @property
     def first_steps(self) -> int:
@@ -163,3 +184,8 @@ class TrainConfig(RunConfig):
             raise InputError(f"encoder_lr is {self.encoder_lr}; give a share of the learning rate, 0 or more")
         if not 0 <= self.average < 1:
             raise InputError(f"average is {self.average}; give a number from 0 to below 1, 0.999 say")
+        if self.loss.tolerance and self.distill.teacher is not None:
+            raise InputError(
+                f"tolerance is {self.loss.tolerance}, but there is a teacher: a pair that is misaligned, blended with "
+                "its estimate, would show everything twice; leave out --loss.tolerance, or --distill.teacher"
+            )

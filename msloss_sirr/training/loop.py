@@ -13,7 +13,7 @@ from msloss_sirr.data.batches import Batch, compose
 from msloss_sirr.data.draws import DrawBatch, Draws, Kind, collate
 from msloss_sirr.data.folders import Pairs
 from msloss_sirr.data.sources import build_draws, open_pairs, training_files, validation
-from msloss_sirr.depth.source import DepthSource, build_source, guidance
+from msloss_sirr.depth.source import DepthSource, build_source, estimated_depth
 from msloss_sirr.errors import InputError
 from msloss_sirr.evaluation.scores import SMALLEST_SIDE, Evaluation, evaluate
 from msloss_sirr.layers import Layers, Truth
@@ -29,6 +29,7 @@ from msloss_sirr.training.course import Course, say
 from msloss_sirr.training.pace import half_cosine
 from msloss_sirr.training.provenance import known
 from msloss_sirr.training.samples import Samples, write_samples
+from msloss_sirr.training.teacher import build_teacher, teacher_files
 from msloss_sirr.training.tracking import Tracker
 from msloss_sirr.training.trainee import Ended, Lasting
 
@@ -146,6 +147,9 @@ class _Training:
             self.depth = build_source(config.model.depth, config.depth) if depth is None else depth
             if isinstance(self.depth, torch.nn.Module):
                 self.depth.to(self.accelerator.device).eval().requires_grad_(False)
+            self.teacher = build_teacher(config.distill, guided=self.depth is not None)
+            if self.teacher is not None:
+                self.teacher.to(self.accelerator.device).to(memory_format=torch.channels_last)
         adam = torch.optim.Adam(grouped(self.remover, config.encoder_lr), lr=config.lr)
         self.loss, self.optimizer = self.accelerator.prepare(loss, adam)
         self.best = _Best()
@@ -177,6 +181,8 @@ class _Training:
             files = training_files(self.config.data, self.config.val, depth=self.stored)
             if weights := beginnings(self.config):
                 files["weights"] = weights
+            if teacher := teacher_files(self.config.distill):
+                files["teacher"] = teacher
         self.course.run(self, self.draws, files)
         assert self.best.scores is not None  # noqa: S101  # there is at least one epoch, and the first is the best so far
         return self.best.scores
@@ -279,11 +285,20 @@ class _Training:
     def _given(self, batch: Batch) -> tuple[Any, ...]:
         """Return what the loss is called with: ambient image, target, and the depth of the ambient image if any."""
         ambient = batch.ambient.contiguous(memory_format=torch.channels_last)
-        target: Layers | Truth = batch.target
+        depth = estimated_depth(self.depth, ambient, batch.depth)
+        guide = () if depth is None else (self.remover.prepare_depth(depth),)
+        return ambient, self._target(batch, ambient, depth), *guide
+
+    def _target(self, batch: Batch, ambient: Tensor, depth: Tensor | None) -> Layers | Truth:
+        """Return what the estimates are held to: the truth, and what a teacher makes of it if there is one."""
+        assert batch.kind is not None  # noqa: S101
+        if self.teacher is not None:
+            with self.accelerator.autocast():
+                blended: Layers = self.teacher(ambient, batch.target, batch.kind == Kind.CLEAN, depth)
+            return blended
         if self.config.loss.tolerance:
-            assert batch.kind is not None  # noqa: S101
-            target = Truth(target.transmission, target.reflection, batch.kind == Kind.REAL)
-        return ambient, target, *guidance(self.remover, self.depth, ambient, batch.depth)
+            return Truth(batch.target.transmission, batch.target.reflection, batch.kind == Kind.REAL)
+        return batch.target
 
     def _validate(self, samples: Samples) -> Evaluation:
         """Score the remover on the validation pairs, each process its share of them."""
