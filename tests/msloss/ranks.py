@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from msloss import MultiStepLoss, OnPlateau, RandomSteps
+from msloss import AtEpochs, MultiStepLoss, OnPlateau, RandomSteps
 
 WORLD = 2
 
@@ -148,6 +148,56 @@ def sharded() -> None:
                 check(dict(model.named_parameters()), wanted)
 
 
+class Features(nn.Module):
+    """A criterion of two terms, one of which compares what a frozen network makes of the images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.network = nn.Conv2d(2, 4, 3).requires_grad_(False)
+
+    def prepare(self, target: Tensor) -> tuple[Tensor, Tensor]:
+        return target, self.network(target)
+
+    def forward(self, output: Tensor, target: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        return {
+            "pixel": F.mse_loss(output, target[0]),
+            "feature": F.mse_loss(self.network(output), target[1]),
+        }
+
+
+def sharded_training() -> None:
+    """FSDP2 as the documentation has it: updates of two steps, then of three, and the weights that are saved."""
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+    from torch.distributed.fsdp import fully_shard
+
+    def trained(model: Blocks, shard: bool, x: Tensor, y: Tensor) -> MultiStepLoss:
+        schedule = AtEpochs({1: 3}, start=2)
+        loss = MultiStepLoss(model, Features().double(), 3, schedule, weights={"feature": 0.5})
+        if shard:
+            for block in model.blocks:
+                fully_shard(block)
+            fully_shard(loss)
+        optimizer = torch.optim.SGD(loss.model.parameters(), lr=0.1, momentum=0.9)
+        for _ in range(3):
+            loss(x, y).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            schedule.step()
+        return loss
+
+    wanted = trained(Blocks().double(), False, *batch()).model.state_dict()
+    loss = trained(Blocks().double(), True, *halves())
+    whole = StateDictOptions(full_state_dict=True, cpu_offload=True)
+    found = get_model_state_dict(loss.model, options=whole)
+    if dist.get_rank() > 0:
+        assert not found  # the first process has it all
+        return
+    assert found.keys() == wanted.keys()
+    for name, value in found.items():
+        torch.testing.assert_close(value, wanted[name], rtol=1e-10, atol=1e-12)
+
+
 def sharded_by_wrapper() -> None:
     """The older FSDP, around the model or the loss."""
     from torch.distributed.fsdp import FullyShardedDataParallel
@@ -192,7 +242,7 @@ def parallel() -> None:
 
 def shards() -> None:
     """Sharding of both kinds."""
-    for work in (sharded, sharded_by_wrapper):
+    for work in (sharded, sharded_training, sharded_by_wrapper):
         work()
 
 
