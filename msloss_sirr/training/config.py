@@ -97,22 +97,22 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class DistillConfig:
-    """A remover that was trained before, larger say, which another learns from beside the truth."""
+    """Removers that were trained before, larger ones say, which another learns from beside the truth."""
 
-    teacher: str | None = None
-    """Checkpoint of the remover that is learned from, and stays as it is; shipped for the one that comes with the
-    package."""
+    teachers: tuple[str, ...] = ()
+    """Checkpoints of the removers that are learned from, by the mean of their estimates, and stay as they are; shipped
+    for the one that comes with the package."""
     share: float = 0.5
-    """How much of what T and R are held to is the teacher's estimate of them, and not the truth: up to 1, its estimate
-    alone. Photos that stay without a reflection keep theirs."""
+    """How much of what T and R are held to is the teachers' estimate of them, and not the truth: up to 1, their
+    estimate alone. Photos that stay without a reflection keep theirs."""
 
     def __post_init__(self) -> None:
         """Refuse a share that is none, or nobody's."""
         check_fields(self)
         if not 0 < self.share <= 1:
             raise InputError(f"share is {self.share}; give a number above 0, to 1")
-        if self.teacher is None and self.share != DistillConfig.share:
-            raise InputError(f"share is {self.share}, but there is no teacher; give --distill.teacher, or leave it out")
+        if not self.teachers and self.share != DistillConfig.share:
+            raise InputError(f"share is {self.share}, but there is no teacher; give --distill.teachers, or leave it out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,8 +184,8 @@ class TrainConfig(RunConfig):
             raise InputError(f"encoder_lr is {self.encoder_lr}; give a share of the learning rate, 0 or more")
         if not 0 <= self.average < 1:
             raise InputError(f"average is {self.average}; give a number from 0 to below 1, 0.999 say")
-        if self.loss.tolerance and self.distill.teacher is not None:
+        if self.loss.tolerance and self.distill.teachers:
             raise InputError(
                 f"tolerance is {self.loss.tolerance}, but there is a teacher: a pair that is misaligned, blended with "
-                "its estimate, would show everything twice; leave out --loss.tolerance, or --distill.teacher"
+                "its estimate, would show everything twice; leave out --loss.tolerance, or --distill.teachers"
             )

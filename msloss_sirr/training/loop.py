@@ -181,8 +181,8 @@ class _Training:
             files = training_files(self.config.data, self.config.val, depth=self.stored)
             if weights := beginnings(self.config):
                 files["weights"] = weights
-            if teacher := teacher_files(self.config.distill):
-                files["teacher"] = teacher
+            if teachers := teacher_files(self.config.distill):
+                files["teachers"] = teachers
         self.course.run(self, self.draws, files)
         assert self.best.scores is not None  # noqa: S101  # there is at least one epoch, and the first is the best so far
         return self.best.scores

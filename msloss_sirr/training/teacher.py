@@ -1,5 +1,6 @@
-"""Distillation: a remover that was trained before, and that another learns from beside the truth."""
+"""Distillation: removers that were trained before, and that another learns from beside the truth."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -14,10 +15,11 @@ from msloss_sirr.training.config import DistillConfig
 
 
 class Teacher(nn.Module):
-    """A trained remover, frozen, whose estimate is blended into what another is held to.
+    """Trained removers, frozen, whose mean estimate is blended into what another is held to.
 
-    ``T* = (1 - share) T + share T'``, of the teacher's estimate T' of the ambient image, and R likewise, both cut off
-    at 0 and 1 as pictures are. It estimates once a batch; T* is the same at every step, as T is.
+    ``T* = (1 - share) T + share T'``, of the estimate T' of the ambient image, and R likewise, both cut off at 0 and 1
+    as pictures are. Several teachers, of any networks, are one whose estimate is the mean of theirs. They estimate once
+    a batch; T* is the same at every step, as T is.
 
     For the mean squared error, of pixels and of gradients, this is the sum of two losses, ``(1 - share)`` of that to
     the truth and ``share`` of that to the teacher, but for a constant. For the mean absolute error it is not, and is
@@ -26,13 +28,13 @@ class Teacher(nn.Module):
     comparison at every step.
 
     Args:
-        remover: the teacher; put into evaluation mode, in which it stays, and frozen.
+        removers: the teachers; put into evaluation mode, in which they stay, and frozen.
         share: of the teacher, above 0, to 1.
     """
 
-    def __init__(self, remover: Remover, share: float) -> None:
+    def __init__(self, removers: Sequence[Remover], share: float) -> None:
         super().__init__()
-        self.remover = remover
+        self.removers = nn.ModuleList(removers)
         self.share = share
         self.requires_grad_(False).eval()
 
@@ -44,16 +46,14 @@ class Teacher(nn.Module):
             ambient: photographs taken through glass, ``(N, 3, H, W)``.
             target: the layers that they are made of.
             known: ``(N,)`` bool: those to whose truth there is nothing to add, as they have no reflection.
-            depth: of the photographs, ``(N, 1, H, W)`` on any scale, if the remover is guided by depth.
+            depth: of the photographs, ``(N, 1, H, W)`` on any scale, if one of them is guided by depth.
         """
         shares = torch.where(known, 0.0, self.share).view(-1, 1, 1, 1).to(target.transmission)
-        prepared = None
-        if depth is not None and self.remover.config.depth != "none":
-            prepared = self.remover.prepare_depth(depth)
-        blends = [
-            torch.lerp(true, estimate.to(true).clamp(0, 1), shares)
-            for true, estimate in zip(target, self.remover(ambient, prepared), strict=True)
-        ]
+        estimates = [_estimate(remover, ambient, depth) for remover in self.removers]
+        blends = []
+        for true, theirs in zip(target, zip(*estimates, strict=True), strict=True):
+            mean = torch.stack([each.to(true) for each in theirs]).mean(dim=0)
+            blends.append(torch.lerp(true, mean.clamp(0, 1), shares))
         return Layers(*blends)
 
     def train(self, mode: bool = True) -> "Teacher":
@@ -61,8 +61,15 @@ class Teacher(nn.Module):
         return super().train(False)
 
 
+def _estimate(remover: nn.Module, ambient: Tensor, depth: Tensor | None) -> Layers:
+    """Return what one teacher makes of photographs, with the depth that it is guided by."""
+    guided = depth is not None and remover.config.depth != "none"
+    layers: Layers = remover(ambient, remover.prepare_depth(depth) if guided else None)
+    return layers
+
+
 def build_teacher(config: DistillConfig, *, guided: bool) -> Teacher | None:
-    """Return the teacher that a configuration names, or ``None`` if it names none.
+    """Return the teacher that a configuration tells of, or ``None`` if it names none.
 
     Args:
         config: which, and its share.
@@ -71,19 +78,18 @@ def build_teacher(config: DistillConfig, *, guided: bool) -> Teacher | None:
     Raises:
         InputError: if there is no such checkpoint, or the remover in it needs a depth that there is not.
     """
-    if config.teacher is None:
+    if not config.teachers:
         return None
-    remover = networks_of(config.teacher)
-    if remover.config.depth != "none" and not guided:
-        raise InputError(
-            f"the teacher {config.teacher} is guided by depth, but the remover that is trained by none; give another "
-            f"--distill.teacher, or train --model.depth {remover.config.depth}"
-        )
-    return Teacher(remover, config.share)
+    removers = [networks_of(name) for name in config.teachers]
+    for name, remover in zip(config.teachers, removers, strict=True):
+        if remover.config.depth != "none" and not guided:
+            raise InputError(
+                f"the teacher {name} is guided by depth, but the remover that is trained by none; give another "
+                f"--distill.teachers, or train --model.depth {remover.config.depth}"
+            )
+    return Teacher(removers, config.share)
 
 
 def teacher_files(config: DistillConfig) -> list[Path]:
-    """Return the file of the teacher, if there is one."""
-    if config.teacher is None:
-        return []
-    return [shipped_file() if config.teacher == SHIPPED else Path(config.teacher)]
+    """Return the files of the teachers."""
+    return [shipped_file() if name == SHIPPED else Path(name) for name in config.teachers]

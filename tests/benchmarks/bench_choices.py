@@ -27,7 +27,7 @@ ARMS = {
     "log": "--loss.measure log",
     "tolerant, 1 pixel": "--loss.tolerance 1",
     "tolerant, 2 pixels": "--loss.tolerance 2",
-    "distilled from the shipped": "--distill.teacher shipped",
+    "distilled from the shipped": "--distill.teachers shipped",
     "two networks": "--model.networks both",
     "two networks, R target residual": "--model.networks both --loss.reflection-target residual",
     "half pairs": "--real-share 0.5",

@@ -45,7 +45,7 @@ def saved(folder: Path, config: RemoverConfig, seed: int = 5) -> str:
 
 
 def taught(config: TrainConfig, name: str, share: float = 0.5, **changes: Any) -> TrainConfig:
-    return dataclasses.replace(config, distill=DistillConfig(name, share), **changes)
+    return dataclasses.replace(config, distill=DistillConfig((name,), share), **changes)
 
 
 class Watching(LayersCriterion):
@@ -66,7 +66,7 @@ def test_the_target_is_the_blend_of_truth_and_estimate(share: float) -> None:
     ambient = torch.stack([smooth(seed) for seed in (1, 2, 3)])
     target = Layers(*(torch.stack([smooth(seed + k) for seed in (4, 5, 6)]) for k in (0, 10)))
     known = torch.tensor([False, True, False])
-    blend = Teacher(remover, share)(ambient, target, known)
+    blend = Teacher([remover], share)(ambient, target, known)
     found = remover(ambient)
     assert (found.transmission < 0).any()
     assert (found.reflection < 0).any()
@@ -77,11 +77,22 @@ def test_the_target_is_the_blend_of_truth_and_estimate(share: float) -> None:
         assert not got.requires_grad
 
 
+def test_several_teachers_are_one_whose_estimate_is_their_mean() -> None:
+    removers = [awake(Remover(RemoverConfig(architecture="unet", channels=(6, 8), patch=size))) for size in (1, 2)]
+    ambient = torch.stack([smooth(seed) for seed in (1, 2)])
+    target = Layers(*(torch.stack([smooth(seed + k) for seed in (4, 5)]) for k in (0, 10)))
+    blend = Teacher(removers, 1.0)(ambient, target, torch.tensor([False, False]))
+    first, second = (remover(ambient) for remover in removers)
+    assert not torch.equal(first.transmission, second.transmission)
+    for got, one, other in zip(blend, first, second, strict=True):
+        torch.testing.assert_close(got, ((one + other) / 2).clamp(0, 1))
+
+
 def test_for_mse_the_blend_has_the_gradient_of_both_losses() -> None:
     """The law that it is chosen by; pixels and gradients, R included."""
     remover = awake(Remover(RemoverConfig(architecture="unet", channels=(6, 8), patch=1))).double()
     ambient, truth = smooth(1)[None].double(), Layers(smooth(2)[None].double(), smooth(3)[None].double())
-    blend = Teacher(remover, 0.3)(ambient, truth, torch.tensor([False]))
+    blend = Teacher([remover], 0.3)(ambient, truth, torch.tensor([False]))
     estimate = Layers(*(image.clamp(0, 1) for image in remover(ambient)))
     criterion, guess = LayersCriterion(), smooth(4)[None].double().requires_grad_()
 
@@ -170,7 +181,7 @@ def test_the_teacher_stays_as_it_is(config: TrainConfig, tmp_path: Path, monkeyp
 
 
 def test_a_teacher_that_is_told_to_train_does_not() -> None:
-    alone = Teacher(Remover(dataclasses.replace(ALONE, norm="batch")), 0.5)
+    alone = Teacher([Remover(dataclasses.replace(ALONE, norm="batch"))], 0.5)
     alone.train()
     assert not any(module.training for module in alone.modules())
 
@@ -193,16 +204,16 @@ def test_a_run_is_of_one_teacher(config: TrainConfig, tmp_path: Path) -> None:
     config = taught(config, name, epochs=1, epoch_images=4)
     run(config)
     (begun,) = json.loads((config.out / "provenance.json").read_text())
-    assert begun["data"]["teacher"]["files"] == 1
-    assert begun["data"]["teacher"]["bytes"] == Path(name).stat().st_size
+    assert begun["data"]["teachers"]["files"] == 1
+    assert begun["data"]["teachers"]["bytes"] == Path(name).stat().st_size
     run(config, resume=True)
     Path(saved(tmp_path, ALONE, seed=6)).replace(name)
-    with pytest.raises(InputError, match=r"other data \(teacher: 1 files \(\w+\) then, 1 files \(\w+\) now\); resume"):
+    with pytest.raises(InputError, match=r"other data \(teachers: 1 files \(\w+\) then, 1 files \(\w+\) now\); resume"):
         run(config, resume=True)
     run(dataclasses.replace(config, allow_changes=True), resume=True)
     with pytest.raises(InputError, match=r"another configuration \(distill.share: 0.5 then, 0.25 now\)"):
         run(taught(config, name, 0.25), resume=True)
-    with pytest.raises(InputError, match=rf"distill.teacher: {name} then, None now"):
+    with pytest.raises(InputError, match=rf"distill.teachers: \('{re.escape(name)}',\) then, \(\) now"):
         run(dataclasses.replace(config, distill=DistillConfig()), resume=True)
     Path(name).unlink()
     with pytest.raises(InputError, match="does not exist"):
@@ -211,10 +222,10 @@ def test_a_run_is_of_one_teacher(config: TrainConfig, tmp_path: Path) -> None:
 
 def test_the_remover_in_the_package_is_recorded_as_a_teacher_too() -> None:
     assert teacher_files(DistillConfig()) == []
-    (path,) = teacher_files(DistillConfig("shipped"))
+    (path,) = teacher_files(DistillConfig(("shipped",)))
     assert path == shipped_file()
     told = load_remover(path).state_dict()
-    shipped = build_teacher(DistillConfig("shipped"), guided=False)
+    shipped = build_teacher(DistillConfig(("shipped",)), guided=False)
     assert shipped is not None
     assert all(torch.equal(value, told[name]) for name, value in shipped.remover.state_dict().items())
 
@@ -277,12 +288,12 @@ def test_a_teacher_that_cannot_be_is_one_line(
     guided = saved(tmp_path, dataclasses.replace(ALONE, depth="ranged"))
     words = f"train --val {config.val} --pairs {config.val} --out {config.out} --crop 24 --device cpu".split()
     for more, told in (
-        (["--distill.teacher", guided], "is guided by depth, but the remover that is trained by none; give another"),
-        (["--distill.teacher", tmp_path / "none.safetensors"], "none.safetensors does not exist"),
-        (["--distill.teacher", guided, "--distill.share", "0"], "share is 0.0; give a number above 0, to 1"),
-        (["--distill.teacher", guided, "--distill.share", "1.5"], "share is 1.5; give a number above 0, to 1"),
+        (["--distill.teachers", guided], "is guided by depth, but the remover that is trained by none; give another"),
+        (["--distill.teachers", tmp_path / "none.safetensors"], "none.safetensors does not exist"),
+        (["--distill.teachers", guided, "--distill.share", "0"], "share is 0.0; give a number above 0, to 1"),
+        (["--distill.teachers", guided, "--distill.share", "1.5"], "share is 1.5; give a number above 0, to 1"),
         (["--distill.share", "0.25"], "share is 0.25, but there is no teacher; give --distill.teacher"),
-        (["--distill.teacher", "shipped", "--loss.tolerance", "1"], "tolerance is 1, but there is a teacher"),
+        (["--distill.teachers", "shipped", "--loss.tolerance", "1"], "tolerance is 1, but there is a teacher"),
     ):
         assert told in fails(capsys, *words, *more)
     assert not config.out.exists()
@@ -302,9 +313,9 @@ def test_the_command_learns_from_the_remover_in_the_package(config: TrainConfig)
         "--model.channels",
         "4",
     ]
-    main([*words, "--precision", "bfloat16", "--distill.teacher", "shipped", "--distill.share", "0.3"])
+    main([*words, "--precision", "bfloat16", "--distill.teachers", "shipped", "--distill.share", "0.3"])
     told = json.loads((config.out / "config.json").read_text())
-    assert told["distill"] == {"teacher": "shipped", "share": 0.3}
+    assert told["distill"] == {"teachers": ["shipped"], "share": 0.3}
 
 
 def test_a_teacher_computes_as_the_network_it_teaches_and_its_blend_is_not_rounded(
