@@ -112,7 +112,9 @@ class DistillConfig:
         if not 0 < self.share <= 1:
             raise InputError(f"share is {self.share}; give a number above 0, to 1")
         if not self.teachers and self.share != DistillConfig.share:
-            raise InputError(f"share is {self.share}, but there is no teacher; give --distill.teachers, or leave it out")
+            raise InputError(
+                f"share is {self.share}, but there is no teacher; give --distill.teachers, or leave it out"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +50,7 @@ class Teacher(nn.Module):
             depth: of the photographs, ``(N, 1, H, W)`` on any scale, if one of them is guided by depth.
         """
         shares = torch.where(known, 0.0, self.share).view(-1, 1, 1, 1).to(target.transmission)
-        estimates = [_estimate(remover, ambient, depth) for remover in self.removers]
+        estimates = [_estimate(cast(Remover, remover), ambient, depth) for remover in self.removers]
         blends = []
         for true, theirs in zip(target, zip(*estimates, strict=True), strict=True):
             mean = torch.stack([each.to(true) for each in theirs]).mean(dim=0)
@@ -61,7 +62,7 @@ class Teacher(nn.Module):
         return super().train(False)
 
 
-def _estimate(remover: nn.Module, ambient: Tensor, depth: Tensor | None) -> Layers:
+def _estimate(remover: Remover, ambient: Tensor, depth: Tensor | None) -> Layers:
     """Return what one teacher makes of photographs, with the depth that it is guided by."""
     guided = depth is not None and remover.config.depth != "none"
     layers: Layers = remover(ambient, remover.prepare_depth(depth) if guided else None)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -227,7 +228,7 @@ def test_the_remover_in_the_package_is_recorded_as_a_teacher_too() -> None:
     told = load_remover(path).state_dict()
     shipped = build_teacher(DistillConfig(("shipped",)), guided=False)
     assert shipped is not None
-    assert all(torch.equal(value, told[name]) for name, value in shipped.remover.state_dict().items())
+    assert all(torch.equal(value, told[name]) for name, value in shipped.removers[0].state_dict().items())
 
 
 class Counting(nn.Module):
@@ -258,12 +259,12 @@ def test_a_guided_teacher_prepares_the_depth_that_there_is_for_itself(
     estimate = Teacher.forward
 
     def watched(self: Teacher, ambient: Tensor, target: Layers, known: Tensor, depth: Tensor | None) -> Layers:
-        hook = self.remover.transmission_net.register_forward_pre_hook(
-            lambda net, inputs: asked.append(inputs[0][:, 3:])
-        )
+        (remover,) = self.removers
+        assert isinstance(remover, Remover)
+        hook = remover.transmission_net.register_forward_pre_hook(lambda net, inputs: asked.append(inputs[0][:, 3:]))
         found = estimate(self, ambient, target, known, depth)
         hook.remove()
-        torch.testing.assert_close(asked[-1], self.remover.prepare_depth(ambient.mean(1, keepdim=True)))
+        torch.testing.assert_close(asked[-1], remover.prepare_depth(ambient.mean(1, keepdim=True)))
         return found
 
     monkeypatch.setattr(Teacher, "forward", watched)
