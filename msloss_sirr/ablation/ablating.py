@@ -22,6 +22,7 @@ from msloss_sirr.ablation.scale import unlike_paper
 from msloss_sirr.ablation.studies import STUDIES, Study
 from msloss_sirr.ablation.waiting import Waiting, absent_sets, paper_title
 from msloss_sirr.data.sources import training_files
+from msloss_sirr.errors import InputError
 from msloss_sirr.evaluation.composites import write_composites
 from msloss_sirr.evaluation.protocols import PROTOCOLS
 from msloss_sirr.evaluation.sets import open_entries, set_names
@@ -71,6 +72,8 @@ class _Ablation:
     def run(self, kept: Callable[[Results], None] | None) -> Results:
         """Train and evaluate all arms that can be."""
         options = self.options
+        if connect(self.base, self.base.accumulate).num_processes > 1:
+            raise InputError("trainings are compared in a single process; start it without accelerate launch")
         needed = Waiting(options.refgan)
         waiting = {arm.name: told for arm, config in self.arms.items() if (told := needed.of(arm, config))}
         jobs = jobs_of({arm: c for arm, c in self.arms.items() if arm.name not in waiting}, options.seeds, options.out)
@@ -122,7 +125,11 @@ class _Ablation:
         files = training_files(base.data)
         here = surroundings(connect(base, base.accumulate).device, 1)
         torch = here["packages"]["torch"]
-        judged = "the last" if options.judged == "last" else "those best in PSNR on the validation pairs"
+        judged = (
+            "the last weights" if options.judged == "last" else "the weights of the best PSNR on the validation pairs"
+        )
+        if options.judged == "best" and str(options.val) in (options.sets or (str(options.val),)):
+            judged += ", which are evaluated on, too, so that all figures flatter"
         images = f"a batch of {base.batch}" + (f", {base.accumulate} to an update" if base.accumulate > 1 else "")
         return {
             "network": f"{model.architecture} of {' '.join(map(str, model.channels))} channels, "
@@ -135,7 +142,7 @@ class _Ablation:
             "length": f"equal {options.equal}: {_length(next(iter(self.arms.values())))}; {images}, crops of "
             f"{base.data.crop}",
             "learning rate": f"{base.lr:g}, to zero along a half cosine",
-            "evaluated": f"{judged} weights, applied {', '.join(map(str, options.eval_steps))} times; protocol "
+            "evaluated": f"{judged}, applied {', '.join(map(str, options.eval_steps))} times; protocol "
             f"{options.protocol}: {PROTOCOLS[options.protocol].does}",
             "machine": f"{here['device']}, torch {torch}, {here['threads']} threads, {base.precision}",
             "revision": str(here["revision"]),

@@ -52,7 +52,8 @@ def _lines(results: Results, plot: str) -> Iterator[str]:
 
 def _scale(head: Head) -> Iterator[str]:
     if head.unlike:
-        yield f"**A small-scale version, not the experiment of the paper.** What is otherwise: {'; '.join(head.unlike)}."
+        yield "**A small-scale version, not the experiment of the paper.**"
+        yield f"What is otherwise: {'; '.join(head.unlike)}."
         yield "Only differences between arms can be set beside the paper's, not the numbers themselves."
     else:
         yield "The training, the data and the sets are those of the paper."
@@ -72,14 +73,11 @@ def _facts(head: Head) -> Iterator[str]:
 
 
 def _how_to_read(head: Head) -> Iterator[str]:
-    arms = len(head.arms) - (head.baseline in head.arms)
-    yield (
-        f"Ours is the mean over seeds and images, ± the standard deviation over seeds of the mean over images. Differences "
-        f"are to {head.baseline} of the same seed, image and number of steps at evaluation; in brackets, the interval that "
-        "contains the true one in 95 of 100 such experiments, over seeds and images alike. Where it contains zero, no "
-        f"difference was seen. Of {arms} arms, steps, metrics and sets, one comparison in twenty looks like a difference "
-        "by chance. The column of the paper is what it has printed."
-    )
+    yield "Ours is the mean over seeds and images, ± the standard deviation over seeds of the mean over images."
+    yield f"Differences are to {head.baseline}, of the same seed, image and number of steps at evaluation; in brackets,"
+    yield "the interval that contains the true one in 95 of 100 such experiments, over seeds and images alike. Where it"
+    yield "contains zero, no difference was seen; one in twenty comparisons of equals looks like a difference by chance."
+    yield "What the paper has printed stands in a column of its own, with its difference to the same arm."
     yield ""
 
 
@@ -91,10 +89,8 @@ def _of_set(comparison: Comparison, table: PaperTable | None, name: str, paper: 
     yield from (f"{told}{'' if paper else '; the paper does not evaluate on it'}.", "")
     metrics = comparison.metrics or ["psnr"]
     for metric in [*metrics, *(wanted for wanted in head.wanting if wanted not in metrics)]:
-        yield from (
-            f"**{_title(metric)}{_UNITS.get(metric, '')}** ({'less' if is_better_lower(metric) else 'more'} is better)",
-            "",
-        )
+        better = "less" if is_better_lower(metric) else "more"
+        yield from (f"**{_title(metric)}{_UNITS.get(metric, '')}** ({better} is better)", "")
         if metric in head.wanting and metric not in metrics:
             yield from (f"Waits for {head.wanting[metric]}.", "")
         else:
@@ -103,9 +99,8 @@ def _of_set(comparison: Comparison, table: PaperTable | None, name: str, paper: 
 
 def _table(comparison: Comparison, table: PaperTable | None, name: str, paper: str, metric: str) -> Iterator[str]:
     head = comparison.head
-    columns = [("", "paper") if table and paper else ("",)]
-    for steps in head.eval_steps:
-        columns.append((f"ours, {steps} step{'s' * (steps > 1)}", f"difference to {head.baseline}"))
+    columns: list[tuple[str, ...]] = [("", "paper") if table and paper else ("",)]
+    columns += [(f"ours, {n} step{'s' * (n > 1)}", f"difference to {head.baseline}") for n in head.eval_steps]
     titles = [title for pair in columns for title in pair]
     yield f"| {' | '.join(titles)} |"
     yield "| --- " * len(titles) + "|"
@@ -186,10 +181,15 @@ def _compute(head: Head) -> Iterator[str]:
         runs = [run for run in head.runs if run.arm == arm]
         if runs:
             yield f"| {' | '.join([_safe(arm), str(len(runs)), *_taken(runs)])} |"
-    total = sum(run.seconds for run in head.runs)
-    yield ""
-    yield f"{duration(total)} of training in all, on {', '.join(dict.fromkeys(run.device for run in head.runs)) or 'nothing yet'}."
-    yield ""
+    for arm in head.arms:
+        few = [run for run in head.runs if run.arm == arm and max(run.steps) < run.most_steps]
+        if few:
+            of = sum(run.arm == arm for run in head.runs)
+            yield ""
+            yield f"In {len(few)} of {of} trainings of {_safe(arm)}, the steps did not come to {few[0].most_steps}."
+    devices = ", ".join(dict.fromkeys(run.device for run in head.runs))
+    total = duration(sum(run.seconds for run in head.runs))
+    yield from ("", f"{total} of training in all, on {devices}." if devices else "Nothing has been trained yet.", "")
 
 
 def _taken(runs: Sequence[Run]) -> Iterator[str]:
@@ -228,7 +228,8 @@ def _number(value: float, metric: str) -> str:
 
 
 def _signed(value: float, metric: str) -> str:
-    return f"{value:+.{_DIGITS.get(metric, 4)}f}"
+    digits = _DIGITS.get(metric, 4)
+    return f"{round(value, digits) or 0.0:+.{digits}f}"
 
 
 def _safe(text: str) -> str:

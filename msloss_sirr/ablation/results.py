@@ -45,6 +45,8 @@ class Run(NamedTuple):
     """Of training, without validations."""
     steps: tuple[int, ...]
     """How many steps ran in each epoch."""
+    most_steps: int
+    """How many there may be."""
     parameters: int
     device: str
 

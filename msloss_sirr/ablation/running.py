@@ -169,7 +169,18 @@ def _run(job: Job, parameters: int) -> Run:
     applications = sum(n * m * config.accumulate for n, m in zip(updates, steps, strict=True))
     seconds = round(sum(line["seconds"] for line in lines), 1)
     device = provenance[-1]["device"]
-    return Run(job.arm, job.seed, sum(updates), applications, sum(images), seconds, tuple(steps), parameters, device)
+    return Run(
+        arm=job.arm,
+        seed=job.seed,
+        updates=sum(updates),
+        applications=applications,
+        images=sum(images),
+        seconds=seconds,
+        steps=tuple(steps),
+        most_steps=config.steps,
+        parameters=parameters,
+        device=device,
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:

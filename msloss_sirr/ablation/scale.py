@@ -16,8 +16,9 @@ _UNSAID = frozenset(
     {"out", "val", "seed", "device", "workers", "save_every", "tensorboard", "samples", "bear", "preset", "config"}
     | {"data.pairs", "data.photos", "data.pair_weights", "data.damaged", "data.cache", "data.cache_gib"}
     | {"depth.weights", "loss.weights", "patience", "epoch_images", "checkpointing"}
+    | {"epochs", "iterations", "budget", "applications"}
 )
-"""Options that change no result, and those of which the paper says nothing."""
+"""Options that change no result, those of which the paper says nothing, and those of length, told by themselves."""
 _TRAINED_ON = ("flash", "nature")
 """The sets of the catalogue that the paper trains on."""
 
@@ -40,6 +41,10 @@ def unlike_paper(study: Study, base: TrainConfig, sets: Iterable[str], refgan: s
         for name in then
         if name not in _UNSAID and then[name] != now[name]
     ]
+    shorter = [name for name in ("iterations", "budget") if now[name] is not None]
+    if shorter or now["epochs"] != then["epochs"]:
+        ends = shorter[0] if shorter else "epochs"
+        differ.append(f"{ends} {now[ends]}, not {then['epochs']} epochs")
     names = {parse_source(text).name for text in base.data.pairs}
     trained = [name for name in _TRAINED_ON if name not in names]
     if trained:

@@ -28,7 +28,7 @@ class FixedComposite(NamedTuple):
 
 
 def composites(recipe: Recipe, photos: Sequence[Tensor]) -> Iterator[FixedComposite]:
-    """Yield photograph i behind a reflection of photograph i + 7, with seed i; those that a recipe rejects are left out.
+    """Yield photograph i behind a reflection of photograph i + 7, with seed i, unless the recipe rejects it.
 
     Args:
         recipe: makes them, as it is published.
