@@ -126,7 +126,7 @@ class _Ablation:
         here = surroundings(connect(base, base.accumulate).device, 1)
         torch = here["packages"]["torch"]
         judged = (
-            "the last weights" if options.judged == "last" else "the weights of the best PSNR on the validation pairs"
+            "the last weights" if options.judged == "last" else "the weights that score best on the validation pairs"
         )
         if options.judged == "best" and str(options.val) in (options.sets or (str(options.val),)):
             judged += ", which are evaluated on, too, so that all figures flatter"

@@ -55,7 +55,7 @@ def interval(differences: NDArray[np.float64], level: float = 0.95) -> Interval 
 
     >>> found = interval(np.array([[0.2, 0.4, 0.3], [0.3, 0.5, 0.4]]))
     >>> round(found.mean, 2), found.excludes_zero
-    (0.35, False)
+    (0.35, True)
     """
     values = np.asarray(differences, dtype=np.float64)
     if values.ndim != 2 or not values.size or not np.isfinite(values).all():

@@ -141,8 +141,10 @@ def test_a_file_holds_all_that_the_page_tells(tmp_path: Path) -> None:
     again = read_results(tmp_path / "r.csv")
     assert again.head == found.head
     assert [s[:5] for s in again.scores] == [s[:5] for s in found.scores]
-    assert page(again) == page(found)
+    for score, before in zip(again.scores, found.scores, strict=True):
+        assert score.values == pytest.approx(before.values, abs=1e-5)
     write_results(again, tmp_path / "again.csv")
+    assert page(read_results(tmp_path / "again.csv")) == page(again)
     assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "r.csv").read_bytes()
 
 
@@ -180,12 +182,12 @@ def test_no_number_of_the_paper_is_one_of_ours(study: str) -> None:
     seen = {cell.split(" ")[0] for row in rows for cell in row[1:2]}
     assert printed <= seen
     for row in rows:
-        if len(row) == 6 and row[0]:
+        if len(row) == 6 and row[0] not in ("", "---"):
             assert all(cell in ("", "not done yet") for cell in row[2:])
 
 
 def test_tables_of_the_paper_are_whole() -> None:
-    assert {name: len(table.printed) for name, table in TABLES.items()} == {"1": 65, "2": 6, "3": 6, "4": 6, "5": 15}
+    assert {name: len(table.printed) for name, table in TABLES.items()} == {"1": 94, "2": 6, "3": 6, "4": 6, "5": 15}
     for table in TABLES.values():
         for (_, title, metric), value in table.printed.items():
             assert title in SETS
