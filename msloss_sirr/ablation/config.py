@@ -73,6 +73,9 @@ class ReportConfig:
     """Files of results, or folders that hold one; the page and the plot are written beside each."""
     out: Path | None = None
     """Folder for the page and the plot instead."""
+    joined: bool = False
+    """Take them as one: results of the same comparison with other seeds, of several machines say. They are written to
+    --out, with their page and plot."""
     table: Positional[str] = ""
     """The table need not be said."""
 
@@ -81,3 +84,5 @@ class ReportConfig:
         check_fields(self)
         if not self.report:
             raise InputError("report names no results; give files or folders")
+        if self.joined and self.out is None:
+            raise InputError("joined results need a folder of their own; give --out")

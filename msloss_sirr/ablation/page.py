@@ -30,7 +30,7 @@ def _lines(results: Results, plot: str) -> Iterator[str]:
     head = results.head
     yield from (f"# {head.title}", "", head.question, "")
     yield from _scale(head)
-    yield from ("```console", f"$ {head.command}", "```", "")
+    yield from ("```console", *(f"$ {line}" for line in head.command.splitlines()), "```", "")
     yield from _facts(head)
     if plot:
         metric = results.metrics[0] if results.metrics else "psnr"

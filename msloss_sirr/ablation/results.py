@@ -143,6 +143,40 @@ def read_results(path: Path) -> Results:
         raise InputError(f"{path} holds no results of an ablation, or is damaged: {error}") from error
 
 
+def join(many: Sequence[Results]) -> Results:
+    """Return as one what was found with different seeds, on several machines say.
+
+    Raises:
+        InputError: if they are not of the same comparison, or a seed is in two of them.
+    """
+    first = many[0].head
+    for other in (each.head for each in many[1:]):
+        for name in ("study", "arms", "baseline", "eval_steps", "unlike", "waiting", "wanting", "sets"):
+            if getattr(other, name) != getattr(first, name):
+                raise InputError(
+                    f"results to be joined differ in {name}: {getattr(first, name)}, {getattr(other, name)}"
+                )
+    seeds = [seed for each in many for seed in each.head.seeds]
+    if len(set(seeds)) < len(seeds):
+        raise InputError(f"results to be joined have a seed in common: {seeds}")
+    names = dict.fromkeys(name for each in many for name in each.head.facts)
+    facts = {
+        name: "; ".join(dict.fromkeys(each.head.facts[name] for each in many if name in each.head.facts))
+        for name in names
+    }
+    head = dataclasses.replace(
+        first,
+        seeds=tuple(sorted(seeds)),
+        command="\n".join(dict.fromkeys(each.head.command for each in many)),
+        facts=facts,
+        runs=tuple(run for each in many for run in each.head.runs),
+    )
+    seedless = dict.fromkeys(_key(score) for score in many[0].scores if score.seed is None)
+    known = [score for score in many[0].scores if score.seed is None]
+    known += [s for each in many[1:] for s in each.scores if s.seed is None and _key(s) not in seedless]
+    return Results(head, [*known, *(score for each in many for score in each.scores if score.seed is not None)])
+
+
 def find_results(path: Path) -> Path:
     """Return the file of results that a path names: itself, or the one in a folder of an ablation.
 
@@ -155,6 +189,10 @@ def find_results(path: Path) -> Path:
     if len(found) != 1:
         raise InputError(f"{path} holds {len(found)} files of results; name one, {path / 'table-5.csv'} say")
     return found[0]
+
+
+def _key(score: Score) -> tuple[str, str, str, int]:
+    return score.arm, score.set_name, score.image, score.steps
 
 
 def _told(head: Head) -> dict[str, Any]:

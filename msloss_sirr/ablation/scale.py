@@ -20,7 +20,7 @@ _UNSAID = frozenset(
 )
 """Options that change no result, those of which the paper says nothing, and those of length, told by themselves."""
 _TRAINED_ON = ("flash", "nature")
-"""The sets of the catalogue that the paper trains on."""
+"""The sets of the catalogue whose training pairs the paper takes."""
 
 
 def unlike_paper(study: Study, base: TrainConfig, sets: Iterable[str], refgan: str | None) -> tuple[str, ...]:
@@ -45,10 +45,10 @@ def unlike_paper(study: Study, base: TrainConfig, sets: Iterable[str], refgan: s
     if shorter or now["epochs"] != then["epochs"]:
         ends = shorter[0] if shorter else "epochs"
         differ.append(f"{ends} {now[ends]}, not {then['epochs']} epochs")
-    names = {parse_source(text).name for text in base.data.pairs}
+    names = {source.name for source in map(parse_source, base.data.pairs) if source.split == "train"}
     trained = [name for name in _TRAINED_ON if name not in names]
     if trained:
-        differ.append(f"not trained on {' and '.join(trained)}")
+        differ.append(f"not trained on the pairs of {' and '.join(trained)}")
     if refgan is None:
         differ.append("not trained on pairs of RefGAN")
     absent = absent_sets(study.table.sets, sets)

@@ -50,9 +50,16 @@ def run_ablate(options: AblateOptions) -> None:
 
 def run_report(config: ReportConfig) -> None:
     """Write pages and plots again, and say where they are."""
-    from msloss_sirr.ablation.reporting import report
-    from msloss_sirr.ablation.results import find_results
+    from msloss_sirr.ablation.reporting import keep, report
+    from msloss_sirr.ablation.results import find_results, join, read_results
 
+    if config.joined and config.out is not None:
+        paths = [find_results(path) for path in config.report]
+        path = config.out / paths[0].name
+        if any(path.exists() and path.samefile(each) for each in paths):
+            raise InputError(f"{path} is one of those to be joined; give another --out")
+        _told(path.with_suffix(".md"), keep(join([read_results(each) for each in paths]), path))
+        return
     for path in map(find_results, config.report):
         why = report(path, config.out)
         _told((config.out or path.parent) / f"{path.stem}.md", why)

@@ -261,6 +261,27 @@ def test_a_report_of_results_alone_is_that_of_the_run(
     assert [(tmp_path / "docs" / file.name).read_bytes() for file in files] == before
 
 
+def test_results_of_other_seeds_are_joined(
+    options: AblateOptions, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = results_path("own", tmp_path / "whole")
+    keep(run(options), whole)
+    parts = []
+    for seed in (0, 1):
+        one = dataclasses.replace(options, seeds=(seed,), out=tmp_path / f"part {seed}")
+        parts.append(str(one.out))
+        keep(run(one), results_path("own", one.out))
+    main(["ablate", "--report", *parts, "--joined", "--out", str(tmp_path / "joined")])
+    found, expected = read_results(tmp_path / "joined" / "own.csv"), read_results(whole)
+    assert found.scores == expected.scores
+    assert found.head.seeds == (0, 1)
+    assert [run[:5] for run in found.head.runs] == [run[:5] for run in expected.head.runs]
+    more = ("--joined", "--out", tmp_path / "again")
+    capsys.readouterr()
+    assert "have a seed in common" in fails(capsys, "ablate", "--report", parts[0], whole, *more)
+    assert "give --out" in fails(capsys, "ablate", "--report", *parts, "--joined")
+
+
 def test_without_matplotlib_there_is_a_page_that_shows_no_plot(
     options: AblateOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
