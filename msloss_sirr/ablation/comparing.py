@@ -31,7 +31,8 @@ class Figure(NamedTuple):
     between: Interval | None
     """Where that difference lies; ``None`` also with a single seed, which tells nothing of others."""
     verdict: str
-    """``better`` or ``worse`` if the interval says so, ``no difference seen`` if it contains zero; else why there is none."""
+    """``better`` or ``worse`` if the interval says so, ``no difference seen`` if it contains zero; or why there is
+    none."""
 
 
 def is_better_lower(metric: str) -> bool:

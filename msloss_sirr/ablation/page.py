@@ -77,7 +77,8 @@ def _how_to_read(head: Head) -> Iterator[str]:
     yield f"Differences are to {head.baseline}, of the same seed, image and number of steps at evaluation; in brackets,"
     yield "the interval that contains the true one in 95 of 100 such experiments, over seeds and images alike. Where it"
     yield "contains zero, no difference was seen; one of twenty comparisons of equals looks like one by chance."
-    yield "What the paper has printed stands in a column of its own, with its difference to the same arm."
+    if head.study in TABLES:
+        yield "What the paper has printed stands in a column of its own, with its difference to the same arm."
     yield ""
 
 

@@ -72,7 +72,8 @@ class RemoverWork:
             if each.steps == self.steps[0]:
                 images.append((each.set_name, each.image, 0, _measured(each.before)))
             images.append((each.set_name, each.image, each.steps or 0, _measured(each.after)))
-        return Scored(images, dict.fromkeys(report.wanting, "the weights of its network (--lpips)"))
+        wanting = {name: f"the weights of its network (--{name.replace('_', '.')} FILE)" for name in report.wanting}
+        return Scored(images, wanting)
 
     def _weights(self, config: TrainConfig) -> Path:
         return config.out / f"{self.judged}.safetensors"

@@ -32,8 +32,6 @@ def unlike_paper(study: Study, base: TrainConfig, sets: Iterable[str], refgan: s
         sets: what it is evaluated on.
         refgan: pairs that RefGAN made, if it is trained on some.
     """
-    if study.table is None:
-        return ("the paper has no such table",)
     paper = dataclasses.replace(PRESETS["paper"], val=base.val, out=base.out)
     then, now = flat_options(changed(paper, study.base)), flat_options(base)
     differ = [
@@ -51,10 +49,10 @@ def unlike_paper(study: Study, base: TrainConfig, sets: Iterable[str], refgan: s
         differ.append(f"not trained on the pairs of {' and '.join(trained)}")
     if refgan is None:
         differ.append("not trained on pairs of RefGAN")
-    absent = absent_sets(study.table.sets, sets)
+    absent = absent_sets(study.table.sets, sets) if study.table else ()
     if absent:
         differ.append(f"not evaluated on {', '.join(absent)}")
-    return tuple(differ)
+    return tuple(differ if study.table else ["the paper has no such table", *differ])
 
 
 def _written(value: Any) -> str:

@@ -224,8 +224,8 @@ def test_without_refgan_its_arm_waits_and_with_it_the_other_has_none(
     main(["ablate", "3", *words, "--seeds", "0", "--lpips.backbones", "alex"])
     found = read_results(tmp_path / "out" / "table-3.csv")
     assert found.head.waiting == {"with RefGAN": "pairs that msloss-sirr refgan generate makes (--refgan FOLDER)"}
-    assert found.head.wanting == {"lpips_alex": "the weights of its network (--lpips)"}
-    assert "Waits for the weights of its network (--lpips)." in (tmp_path / "out" / "table-3.md").read_text()
+    assert found.head.wanting == {"lpips_alex": "the weights of its network (--lpips.alex FILE)"}
+    assert "Waits for the weights of its network (--lpips.alex FILE)." in (tmp_path / "out" / "table-3.md").read_text()
     for i in range(2):
         save(tmp_path / "made" / "transmission" / f"{i}.png", smooth(i))
         save(tmp_path / "made" / "ambient" / f"{i}.png", smooth(i))
