@@ -6,7 +6,7 @@ from pathlib import Path
 
 from msloss_sirr.ablation.arms import with_length
 from msloss_sirr.ablation.config import AblateOptions
-from msloss_sirr.ablation.removing import RemoverWork
+from msloss_sirr.ablation.removing import Parts, RemoverWork
 from msloss_sirr.ablation.results import Head, Results, SetFound
 from msloss_sirr.ablation.running import (
     Job,
@@ -38,6 +38,9 @@ def ablate(
     kept: Callable[[Results], None] | None = None,
     say: Callable[[str], None] = print,
     study: Study | None = None,
+    *,
+    parts: Parts | None = None,
+    facts: Mapping[str, str] | None = None,
 ) -> Results:
     """Run what is still to be run of a comparison, and return its results.
 
@@ -46,13 +49,16 @@ def ablate(
         kept: called with the results so far at the beginning, and after each training.
         say: told in a line what is done next, and what is waited for.
         study: what is compared, if it is none of those that have a name.
+        parts: from the configuration of a training to what `train` is handed beside it, a ``synthesis`` of another task
+            say.
+        facts: what else a reader must know, by name; stands at the head of the page.
 
     Raises:
         InputError: if options or files cannot be used, another process runs in the folder, or a training in it was
             begun with other options.
         Stopped: if Ctrl-C or SIGTERM came in a training; the same call goes on from there.
     """
-    ablation = _Ablation(options, study or STUDIES[options.table], say)
+    ablation = _Ablation(options, study or STUDIES[options.table], say, parts, facts or {})
     check_writable(options.out)
     with held(options.out):
         return ablation.run(kept)
@@ -61,8 +67,15 @@ def ablate(
 class _Ablation:
     """A comparison under way."""
 
-    def __init__(self, options: AblateOptions, study: Study, say: Callable[[str], None]) -> None:
-        self.options, self.study, self.say = options, study, say
+    def __init__(
+        self,
+        options: AblateOptions,
+        study: Study,
+        say: Callable[[str], None],
+        parts: Parts | None,
+        facts: Mapping[str, str],
+    ) -> None:
+        self.options, self.study, self.say, self.parts, self.facts = options, study, say, parts, facts
         names = {field.name for field in dataclasses.fields(TrainConfig)}
         self.base = TrainConfig(**{name: getattr(options, name) for name in names})
         arms = {arm: arm.of(self.base, options.refgan) for arm in study.arms}
@@ -82,7 +95,7 @@ class _Ablation:
             self.say(f"{arm} waits for {told}")
         sets = self._sets()
         open_entries(sets, depth=options.depth.source == "stored" and options.model.depth != "none")
-        work = RemoverWork(sets, options.eval_steps, options.judged, options.protocol, options.lpips)
+        work = RemoverWork(sets, options.eval_steps, options.judged, options.protocol, options.lpips, self.parts)
         head = self._head(sets, waiting)
         results = _results(head, jobs, work)
         if kept is not None:
@@ -112,7 +125,7 @@ class _Ablation:
             seeds=options.seeds,
             eval_steps=options.eval_steps,
             command=command(),
-            facts=self._facts(),
+            facts={**self.facts, **self._facts()},
             unlike=unlike_paper(study, self.base, options.sets, options.refgan),
             sets={name: SetFound(0, paper) for name, paper in names.items()},
             absent=absent_sets(table.sets, options.sets) if table else {},

@@ -1,8 +1,8 @@
 """Removers as the work of an ablation: trained as ever, scored on sets of pairs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from msloss_sirr.ablation.running import Scored
 from msloss_sirr.devices import find_device
@@ -14,6 +14,8 @@ from msloss_sirr.photo.loading import load_on
 from msloss_sirr.training.config import TrainConfig
 from msloss_sirr.training.loop import train
 
+Parts: TypeAlias = Callable[[TrainConfig], Mapping[str, Any]]
+
 
 class RemoverWork:
     """Trains removers by `train`, and scores them by `evaluate_sets`; a `Work`.
@@ -24,7 +26,8 @@ class RemoverWork:
         judged: which of its weights.
         protocol: how images are scored.
         lpips: through which networks.
-        parts: what to hand to `train` beside the configuration, a ``synthesis`` of one's own say.
+        parts: from the configuration of a training to what `train` is handed beside it, a ``synthesis`` of another task
+            say.
     """
 
     def __init__(
@@ -34,11 +37,11 @@ class RemoverWork:
         judged: Literal["last", "best"] = "last",
         protocol: ProtocolName = "whole",
         lpips: LpipsConfig | None = None,
-        parts: Mapping[str, Any] | None = None,
+        parts: Parts | None = None,
     ) -> None:
         self.sets, self.steps, self.judged, self.protocol = list(sets), list(steps), judged, protocol
         self.lpips = lpips or LpipsConfig(())
-        self._parts = dict(parts or {})
+        self._parts = parts
 
     @property
     def scored_by(self) -> Mapping[str, Any]:
@@ -48,7 +51,7 @@ class RemoverWork:
 
     def train(self, config: TrainConfig) -> None:
         """Train a remover."""
-        train(config, **self._parts)
+        train(config, **(self._parts(config) if self._parts else {}))
 
     def parameters(self, config: TrainConfig) -> int:
         """Return how many weights its networks have."""

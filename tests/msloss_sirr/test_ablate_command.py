@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from msloss_sirr import InputError
+from msloss_sirr import InputError, TrainConfig
 from msloss_sirr.ablation import removing
 from msloss_sirr.ablation.ablating import ablate, results_path
 from msloss_sirr.ablation.arms import INPUT, Arm
@@ -29,6 +29,8 @@ from msloss_sirr.evaluation.config import LpipsConfig
 from msloss_sirr.evaluation.scores import evaluate
 from msloss_sirr.holding import held
 from msloss_sirr.models.checkpoint import load_remover
+from msloss_sirr.synthesis.config import SynthesisConfig
+from msloss_sirr.synthesis.making import build_synthesis
 
 from .conftest import fails, interrupt_at, save, smooth
 
@@ -111,6 +113,21 @@ def test_scores_are_those_of_the_weights_that_every_training_left(options: Ablat
     first = torch.cat([w.flatten() for w in remover.parameters()])
     other = load_remover(options.out / "runs" / "two-steps" / "seed-0" / "last.safetensors")
     assert not torch.equal(first, torch.cat([w.flatten() for w in other.parameters()]))
+
+
+def test_trainings_may_be_of_another_task(options: AblateOptions) -> None:
+    made: list[Path] = []
+
+    def parts(config: TrainConfig) -> dict[str, Any]:
+        made.append(config.out)
+        return {"synthesis": build_synthesis(SynthesisConfig(screen=1.0, linear=0.0))}
+
+    options = dataclasses.replace(options, seeds=(0,), data=dataclasses.replace(options.data, real_share=0.0))
+    plain = run(dataclasses.replace(options, out=options.out / "plain"))
+    found = run(options, parts=parts, facts={"task": "another"})
+    assert [path.parent.name for path in made] == ["one-step", "two-steps"]
+    assert found.scores != plain.scores
+    assert found.head.facts["task"] == "another"
 
 
 def test_compute_is_equal_if_asked_for(options: AblateOptions) -> None:
