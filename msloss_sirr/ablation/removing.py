@@ -18,7 +18,7 @@ Parts: TypeAlias = Callable[[TrainConfig], Mapping[str, Any]]
 
 
 class RemoverWork:
-    """Trains removers by `train`, and scores them by `evaluate_sets`; a `Work`.
+    """Trains removers by ``train``, and scores them by `evaluate_sets`; a `Work`.
 
     Args:
         sets: what to evaluate on.
@@ -26,7 +26,7 @@ class RemoverWork:
         judged: which of its weights.
         protocol: how images are scored.
         lpips: through which networks.
-        parts: from the configuration of a training to what `train` is handed beside it, a ``synthesis`` of another task
+        parts: from the configuration of a training to what ``train`` is handed beside it, a ``synthesis`` of another task
             say.
     """
 
