@@ -49,8 +49,8 @@ def ablate(
         kept: called with the results so far at the beginning, and after each training.
         say: told in a line what is done next, and what is waited for.
         study: what is compared, if it is none of those that have a name.
-        parts: from the configuration of a training to what ``train`` is handed beside it, a ``synthesis`` of another task
-            say.
+        parts: from the configuration of a training to what ``train`` is handed beside it, a ``synthesis`` of another
+            task say.
         facts: what else a reader must know, by name; stands at the head of the page.
 
     Raises:

@@ -26,8 +26,8 @@ class RemoverWork:
         judged: which of its weights.
         protocol: how images are scored.
         lpips: through which networks.
-        parts: from the configuration of a training to what ``train`` is handed beside it, a ``synthesis`` of another task
-            say.
+        parts: from the configuration of a training to what ``train`` is handed beside it, a ``synthesis`` of another
+            task say.
     """
 
     def __init__(

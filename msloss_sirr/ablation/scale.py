@@ -47,6 +47,8 @@ def unlike_paper(study: Study, base: TrainConfig, sets: Iterable[str], refgan: s
     trained = [name for name in _TRAINED_ON if name not in names]
     if trained:
         differ.append(f"not trained on the pairs of {' and '.join(trained)}")
+    if base.data.photos:
+        differ.append("trained on photographs with reflections made by recipes, too")
     if refgan is None:
         differ.append("not trained on pairs of RefGAN")
     absent = absent_sets(study.table.sets, sets) if study.table else ()

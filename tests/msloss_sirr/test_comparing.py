@@ -15,9 +15,11 @@ from msloss_sirr.ablation.intervals import interval
 from msloss_sirr.ablation.page import page
 from msloss_sirr.ablation.paper import SETS, TABLES
 from msloss_sirr.ablation.results import Head, Results, Run, Score, SetFound, read_results, write_results
+from msloss_sirr.ablation.scale import unlike_paper
 from msloss_sirr.ablation.studies import STUDIES
 from msloss_sirr.catalogue.layout import parse_source
 from msloss_sirr.training.presets import PRESETS
+from msloss_sirr.training.written import changed
 
 SEEDS, IMAGES = (0, 1, 2), ("a", "b, c", 'd "e"', "f")
 
@@ -211,6 +213,28 @@ def test_every_arm_is_a_training(study: str, preset: str, tmp_path: Path) -> Non
         [],
         ["without RefGAN"],
     )
+
+
+def test_only_the_experiment_of_the_paper_is_called_so(tmp_path: Path) -> None:
+    pairs = ("flash/made/train=X", "nature/train=Y")
+    paper = dataclasses.replace(PRESETS["paper"], val=tmp_path, out=tmp_path)
+    base = changed(paper, {**STUDIES["5"].base, "data.pairs": pairs})
+    sets = ["flash/real/test=X"]
+    assert unlike_paper(STUDIES["5"], base, sets, "REFGAN") == ()
+    assert unlike_paper(STUDIES["5"], dataclasses.replace(base, patience=3, workers=2), sets, "REFGAN") == ()
+    for other, told in (
+        ({"iterations": 5}, "iterations 5, not 100 epochs"),
+        ({"data.crop": 96}, "crop 96, not 336"),
+        ({"model.networks": "both"}, "model.networks both, not transmission"),
+        ({"data.pairs": ("flash/real/test=X", "nature/train=Y")}, "not trained on the pairs of flash"),
+        ({"data.photos": (tmp_path,)}, "trained on photographs with reflections made by recipes, too"),
+    ):
+        assert unlike_paper(STUDIES["5"], changed(base, other), sets, "REFGAN") == (told,)
+    assert unlike_paper(STUDIES["5"], base, [], None) == (
+        "not trained on pairs of RefGAN",
+        "not evaluated on real-world (50)",
+    )
+    assert unlike_paper(STUDIES["weights"], base, sets, "REFGAN")[0] == "the paper has no such table"
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3])
