@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import tyro
 
 from msloss_sirr.app.config import AppConfig
-from msloss_sirr.cli import data, refgan
+from msloss_sirr.cli import ablate, data, refgan
 from msloss_sirr.cli.commands import run_app, run_export, run_train
 from msloss_sirr.cli.evaluate import run_eval
 from msloss_sirr.cli.failing import one_line_errors
@@ -25,6 +25,7 @@ _RUN: dict[type, Callable[[Any], None]] = {
     AppConfig: run_app,
     EvalConfig: run_eval,
     ExportConfig: run_export,
+    **ablate.RUN,
     **data.RUN,
     **refgan.RUN,
 }
@@ -51,6 +52,7 @@ def main(words: Sequence[str] | None = None) -> None:
         app: Any = Annotated[AppConfig, tyro.conf.subcommand("app")]
         evaluate: Any = Annotated[EvalConfig, tyro.conf.subcommand("eval")]
         export: Any = Annotated[ExportConfig, tyro.conf.subcommand("export")]
-        commands = train | remove | app | evaluate | export | data.COMMANDS | refgan.COMMANDS
+        compare = ablate.command(words)
+        commands = train | remove | app | evaluate | export | compare | data.COMMANDS | refgan.COMMANDS
         command = parse(commands, "msloss-sirr", words, description=_DOES)
         _RUN[type(command)](command)

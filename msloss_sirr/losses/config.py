@@ -39,6 +39,13 @@ class LossConfig:
     """Network whose features are compared: vgg19 is the paper's; none leaves the term out."""
     weights: Path | None = None
     """File with the backbone's weights, instead of torchvision's download."""
+    over_steps: Literal["sum", "mean", "gamma", "last"] = "sum"
+    """What the losses of the steps weigh: sum, 1 each, as the paper has it; mean, an M-th each; gamma, less the more
+    steps follow, by the factor gamma for each; last, 1 for the last alone."""
+    gamma: float = 0.8
+    """Factor between neighbouring steps with over-steps gamma."""
+    scale: float = 1.0
+    """What all of the loss is multiplied by; with 3 and a single step, the 3x1-step loss of the paper."""
 
     def __post_init__(self) -> None:
         """Refuse what is no loss."""
@@ -50,3 +57,6 @@ class LossConfig:
             raise InputError(f"the weights of the loss are {used}; give finite numbers, one of them other than 0")
         if self.weights is not None and self.backbone == "none":
             raise InputError(f"weights for a backbone are given ({self.weights}) but no backbone; choose one")
+        for name in ("gamma", "scale"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise InputError(f"{name} is {getattr(self, name)}; give a number greater than 0")

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from msloss import gamma, last_only, mean
 from msloss_sirr.layers import Estimate, Layers, Truth
 from msloss_sirr.losses.config import LossConfig
 from msloss_sirr.losses.features import FeatureLoss, load_backbone
@@ -150,14 +151,23 @@ def term_weights(
         config: the loss.
         networks: what a remover has; with ``"transmission"`` alone R is what T leaves of I, and has no term.
     """
-    reflection = config.reflection if networks == "both" else 0.0
+    over = {"sum": _each, "mean": mean, "gamma": gamma(config.gamma), "last": last_only}[config.over_steps]
 
-    def first_step(steps: int) -> Sequence[float]:
-        return (reflection,) + (0.0,) * (steps - 1)
+    def weighed(weight: float, *, first: bool = False) -> float | Callable[[int], Sequence[float]]:
+        weight *= config.scale
+        if config.over_steps == "sum" and not first:
+            return weight
+        return lambda steps: tuple(weight * step * (t == 0 or not first) for t, step in enumerate(over(steps)))
 
-    weights: dict[str, float | Callable[[int], Sequence[float]]] = {
-        "transmission": config.transmission,
-        "reflection": first_step if config.reflection_target == "first" else reflection,
-        "gradient": config.gradient,
+    weights = {
+        "transmission": weighed(config.transmission),
+        "reflection": weighed(
+            config.reflection if networks == "both" else 0.0, first=config.reflection_target == "first"
+        ),
+        "gradient": weighed(config.gradient),
     }
-    return weights if config.backbone == "none" else {**weights, "feature": config.feature}
+    return weights if config.backbone == "none" else {**weights, "feature": weighed(config.feature)}
+
+
+def _each(steps: int) -> Sequence[float]:
+    return (1.0,) * steps

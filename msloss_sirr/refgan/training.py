@@ -107,6 +107,11 @@ class _Training:
         networks = {"generator": self.generator, "discriminator": self.discriminator}
         return {**networks, "paints": paints, "judges": judges, "borne": self.borne}
 
+    @property
+    def cost(self) -> int:
+        """Every update costs the same."""
+        return 1
+
     def run(self) -> Path:
         """Train to the end, and return the checkpoint of the generator."""
         self.course.run(self, self.draws, training_files(self.config.data))

@@ -146,9 +146,15 @@ class TrainConfig(RunConfig):
     down."""
     patience: int = 10
     """Validations without a better PSNR that are borne before a step is added."""
+    truncate: int | None = None
+    """Steps after which the chain of gradients is cut: with 1, each step learns from its own loss alone; if nothing is
+    said, gradients flow through all steps."""
     checkpointing: bool = False
     """Recompute activations instead of keeping them: less memory, more time."""
 
+    applications: int | None = None
+    """Applications of the remover to a batch after which the training ends instead of by epochs: an update with M steps
+    takes M, so that trainings of different M can have equal compute."""
     warmup: int = 0
     """Updates over which the learning rate rises from zero at first."""
     accumulate: int = 1
@@ -174,7 +180,10 @@ class TrainConfig(RunConfig):
     def __post_init__(self) -> None:
         """Refuse what no training can be made of."""
         super().__post_init__()
-        self._at_least_one("steps", "start_steps", "accumulate")
+        self._at_least_one("steps", "start_steps", "truncate", "applications", "accumulate")
+        for name in ("iterations", "budget"):
+            if self.applications is not None and getattr(self, name) is not None:
+                raise InputError(f"applications={self.applications} and {name}={getattr(self, name)}: give one of them")
         if self.start_steps is not None and self.start_steps > self.steps:
             raise InputError(
                 f"start_steps is {self.start_steps} but steps is {self.steps}; start with as many or fewer"

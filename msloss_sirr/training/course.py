@@ -54,6 +54,7 @@ class Course:
         shape: what is left of the learning rate at a fraction of the training.
         warmup: updates over which it rises at first.
         accumulate: batches to an update.
+        cost: what all updates together may cost, if that ends the training.
 
     Raises:
         InputError: if the run can neither begin nor be resumed.
@@ -67,6 +68,7 @@ class Course:
         *,
         warmup: int = 0,
         accumulate: int = 1,
+        cost: int | None = None,
     ) -> None:
         self.config = config
         self.accelerator = connect(config, accumulate)
@@ -77,7 +79,7 @@ class Course:
             self.folder.check(config)
         self.damage = Damage(config.data.damaged, say)
         self.progress = TrainingProgress(enabled=self.main)
-        self._shape, self._warmup, self._accumulate = shape, warmup, accumulate
+        self._shape, self._warmup, self._accumulate, self._cost = shape, warmup, accumulate, cost
         self.contents: Mapping[str, Source] = {}
         """What the files hold that the training is made from, by name, once it has begun."""
         self.each: Mapping[str, Sequence[Content]] = {}
@@ -131,8 +133,9 @@ class Course:
         rest = Rest(draws)
         loader = self.accelerator.prepare(load(draws, self.config.batch, self.config.workers, rest))
         self._updates = updates = len(loader) // self._accumulate
-        total = self.config.epochs * updates if self.config.iterations is None else self.config.iterations
-        self._pace = Pace(total, self.config.seconds, updates if self.config.iterations is None else None)
+        by_epochs = self.config.iterations is None and self._cost is None
+        total = self.config.epochs * updates if by_epochs else self._cost or self.config.iterations or 0
+        self._pace = Pace(total, self.config.seconds, updates if by_epochs else None)
         if self.config.resume:
             with self.processes.failing_together():
                 self._resume(trainee)
@@ -170,14 +173,18 @@ class Course:
                 continue
             self._tally.add(update)
             update = []
-            self._pace.done += 1
+            self._advance(trainee)
             self.progress.batch(self._place, self._pace, self._tally.rate, trainee.status)
             if self._pace.seconds is None and self._pace.fraction >= 1:
                 break
         if update:  # the end of an epoch that was resumed with other batches
             self._tally.add(update)
-            self._pace.done += 1
+            self._advance(trainee)
         self._end_epoch(trainee)
+
+    def _advance(self, trainee: Trainee) -> None:
+        """Count an update."""
+        self._pace.advance(1 if self._cost is None else trainee.cost)
 
     @property
     def _place(self) -> Place:

@@ -111,7 +111,9 @@ class _Training:
     ) -> None:
         self.config = config
         names = ("remover", "average", "optimizer", "schedule", "best", "borne")
-        self.course = Course(config, names, half_cosine, warmup=config.warmup, accumulate=config.accumulate)
+        self.course = Course(
+            config, names, half_cosine, warmup=config.warmup, accumulate=config.accumulate, cost=config.applications
+        )
         self.accelerator = self.course.accelerator
         self.stored = config.model.depth != "none" and config.depth.source == "stored"
         with self.course.processes.failing_together():
@@ -140,6 +142,7 @@ class _Training:
                     self.schedule,
                     weights=term_weights(config.loss, networks=config.model.networks),
                     feedback="transmission",
+                    truncate=config.truncate,
                     checkpoint=config.checkpointing,
                 )
             except ValueError as error:
@@ -174,6 +177,11 @@ class _Training:
     def optimizers(self) -> tuple[torch.optim.Optimizer]:
         """What moves the remover."""
         return (self.optimizer,)
+
+    @property
+    def cost(self) -> int:
+        """Applications of the remover to a batch in an update."""
+        return self.schedule.steps * self.config.accumulate
 
     def run(self) -> Evaluation:
         """Train to the end, and return the best scores."""

@@ -11,7 +11,7 @@ class Pace:
     """How much of a training is done, by updates or by time.
 
     Args:
-        updates: how many make the training.
+        updates: how many make the training, or what all of them may cost.
         seconds: how long it takes instead.
         epoch: how many make an epoch, if it is epochs that make the training.
         clock: seconds that pass.
@@ -33,6 +33,11 @@ class Pace:
         self._clock = clock
         self._begun = clock()
         self._before = 0.0
+
+    def advance(self, cost: int = 1) -> None:
+        """Count an update that costs as much as so many."""
+        self.done += 1
+        self._ahead += cost - 1
 
     @property
     def spent(self) -> float:
@@ -62,6 +67,8 @@ class Pace:
         self._ahead = Fraction()
         if self._epoch is not None and state["epoch"] is not None:
             self._ahead = Fraction(*state["along"]) * Fraction(self._epoch, state["epoch"]) - self.done
+        elif self._epoch is None and state["epoch"] is None:
+            self._ahead = Fraction(*state["along"]) - self.done
         self._before, self._begun = float(state["spent"]), self._clock()
 
     @property

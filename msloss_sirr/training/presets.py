@@ -2,7 +2,7 @@
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -15,9 +15,9 @@ from msloss_sirr.losses.config import LossConfig
 from msloss_sirr.models.config import RemoverConfig
 from msloss_sirr.synthesis.config import GlassConfig, SynthesisConfig
 from msloss_sirr.training.config import OF_A_START, TrainConfig
-from msloss_sirr.training.written import read_options, with_options
+from msloss_sirr.training.written import changed, read_options, with_options
 
-PresetName = Literal["compact", "paper", "shipped"]
+PresetName = Literal["compact", "paper", "shipped", "small"]
 PRESETS: dict[str, TrainConfig] = {
     "compact": TrainConfig(val=tyro.MISSING, out=tyro.MISSING),
     "paper": TrainConfig(
@@ -70,6 +70,25 @@ PRESETS: dict[str, TrainConfig] = {
         model=RemoverConfig(architecture="squeezenet", networks="transmission", channels=(32, 64, 128), view=224),
         loss=LossConfig(measure="l1", gradient=5.0),
     ),
+    "small": TrainConfig(
+        val=tyro.MISSING,
+        out=tyro.MISSING,
+        data=DataConfig(crop=96),
+        steps=3,
+        start_steps=2,
+        patience=2,
+        epochs=8,
+        epoch_images=1200,
+        batch=4,
+        lr=1e-3,
+        model=RemoverConfig(
+            architecture="unet",
+            channels=(16, 32, 64, 128),
+            patch=1,
+            upsampling="transposed",
+        ),
+        loss=LossConfig(),
+    ),
 }
 """The defaults of a training, with the folders it needs left open."""
 
@@ -80,7 +99,9 @@ class TrainOptions(TrainConfig):
 
     preset: PresetName = "compact"
     """What the defaults of all other options are: compact trains networks for little time and memory; paper is the
-    training of the paper, as it says; shipped that of the remover in the package, which needs pairs and photos."""
+    training of the paper, as it says; shipped that of the remover in the package, which needs pairs and photos; small
+    the paper's with narrow U-Nets that add to the photograph, without depth and features, on small crops: for
+    comparisons on a processor."""
     config: Path | None = None
     """YAML file of options by their names; those given on the command line go before it. The config.json of another
     run's folder is one, too."""
@@ -90,8 +111,8 @@ def preset(name: str, *, val: Path, out: Path, **changes: Any) -> TrainConfig:
     """Return a training by its name.
 
     Args:
-        name: ``"paper"``, the training of the paper, as it says; ``"compact"``, for little time and memory; or
-            ``"shipped"``, that of the remover in the package.
+        name: ``"paper"``, the training of the paper, as it says; ``"compact"``, for little time and memory;
+            ``"shipped"``, that of the remover in the package; or ``"small"``, for comparisons on a processor.
         val: folder of real pairs that the best checkpoint is chosen by.
         out: folder of the run.
         **changes: other fields of `TrainConfig` or of its `DataConfig`: the folders to train on, and what is to differ.
@@ -110,10 +131,17 @@ def preset(name: str, *, val: Path, out: Path, **changes: Any) -> TrainConfig:
     return dataclasses.replace(PRESETS[name], val=val, out=out, **changes)
 
 
-def defaults(words: Sequence[str]) -> TrainOptions:
+def defaults(
+    words: Sequence[str], *, usual: PresetName = "compact", changes: Mapping[str, Any] | None = None
+) -> TrainOptions:
     """Return the defaults that the words of a command line ask for, by ``--preset``, ``--config`` and ``--weights``.
 
     With ``--resume`` the networks are those of the run, which needs no file that it began with any more.
+
+    Args:
+        words: of the command line.
+        usual: the preset, if they name none.
+        changes: options in which the presets are to be others, by their dotted names.
 
     Raises:
         InputError: if a file cannot be used.
@@ -127,10 +155,10 @@ def defaults(words: Sequence[str]) -> TrainOptions:
     asked = parser.parse_known_args(words)[0]
     told = {} if asked.config is None else read_options(asked.config)
     wanted = asked.preset or told.get("preset")
-    name: PresetName = next((known for known in get_args(PresetName) if known == wanted), "compact")  # or refused later
+    name: PresetName = next((known for known in get_args(PresetName) if known == wanted), usual)  # or refused later
     chosen = PRESETS[name]
     known = {field.name: getattr(chosen, field.name) for field in dataclasses.fields(chosen)}
-    options = TrainOptions(**known, preset=name)
+    options = changed(TrainOptions(**known, preset=name), changes or {})
     weights = asked.weights or told.get("weights")
     weights = None if weights == "None" else weights  # which the parser takes for none, in place of a file's
     out = asked.out or told.get("out")

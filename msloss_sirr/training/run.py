@@ -72,11 +72,7 @@ class RunFolder:
             if self._config.exists() and "epoch_images" not in _read(self._config, dict):
                 raise InputError(f"{self._config} is of no training, and would be replaced; give another --out")
             return
-        then, now = {**_usual(config), **_flat(_read(self._config, dict))}, _flat(_told(config))
-        differ = sorted(name for name in now if now[name] != then.get(name) and name not in _MAY_DIFFER)
-        self._accept(
-            [f"{name}: {then.get(name)} then, {now[name]} now" for name in differ], "another configuration", config
-        )
+        self._accept(differences(self.path, config), "another configuration", config)
 
     def begin(self, config: RunConfig, surroundings: Mapping[str, Any], sources: Mapping[str, Source]) -> None:
         """Begin the run, or resume it: make the folder, write the configuration, add to the provenance.
@@ -127,6 +123,22 @@ class RunFolder:
         if line not in self._said:
             self._said.add(line)
             self._say(line)
+
+
+def differences(path: Path, config: RunConfig) -> list[str]:
+    """Return a line for each option that says of the training in a folder what a configuration does not.
+
+    Raises:
+        InputError: if the configuration of that run cannot be read.
+    """
+    then, now = {**_usual(config), **_flat(_read(path / "config.json", dict))}, flat_options(config)
+    differ = sorted(name for name in now if now[name] != then.get(name) and name not in _MAY_DIFFER)
+    return [f"{name}: {then.get(name)} then, {now[name]} now" for name in differ]
+
+
+def flat_options(config: RunConfig) -> dict[str, Any]:
+    """Return the options that say what a training is, by their dotted names, as JSON has them."""
+    return _flat(_told(config))
 
 
 def _read(path: Path, kind: type) -> Any:

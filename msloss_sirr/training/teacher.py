@@ -64,8 +64,9 @@ class Teacher(nn.Module):
 
 def _estimate(remover: Remover, ambient: Tensor, depth: Tensor | None) -> Layers:
     """Return what one teacher makes of photographs, with the depth that it is guided by."""
-    guided = depth is not None and remover.config.depth != "none"
-    layers: Layers = remover(ambient, remover.prepare_depth(depth) if guided else None)
+    if remover.config.depth == "none":
+        depth = None
+    layers: Layers = remover(ambient, None if depth is None else remover.prepare_depth(depth))
     return layers
 
 

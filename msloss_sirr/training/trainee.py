@@ -44,6 +44,10 @@ class Trainee(Protocol):
     def optimizers(self) -> Iterable[Optimizer]:
         """What moves it; their learning rates are set before every batch, of a group with a ``share`` to that share."""
 
+    @property
+    def cost(self) -> int:
+        """What an update costs now; asked before every one."""
+
     def begin(self) -> None:
         """Prepare, once it is known that the training may begin, or go on."""
 

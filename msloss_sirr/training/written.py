@@ -73,6 +73,26 @@ def with_options(config: _Config, told: Mapping[str, Any], source: Path, flat: s
         raise InputError(f"{source}: {error}") from error
 
 
+def changed(config: _Config, changes: Mapping[str, Any]) -> _Config:
+    """Return a configuration with other options.
+
+    Args:
+        config: a dataclass.
+        changes: options by their dotted names; ``{"model.depth": "none"}``.
+
+    Raises:
+        InputError: if there is no such option, or it cannot be what is said.
+    """
+    told: dict[str, Any] = {}
+    for name, value in changes.items():
+        *above, last = name.split(".")
+        inner = told
+        for part in above:
+            inner = inner.setdefault(part, {})
+        inner[last] = value
+    return with_options(config, told, Path("options"))
+
+
 def _as(kind: Any, value: Any) -> Any:
     """Return what stands in a file as what a field wants, where files have another form of it."""
     kinds = (kind, *get_args(kind))

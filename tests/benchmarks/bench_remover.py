@@ -17,12 +17,12 @@ from torch import Tensor
 
 from msloss_sirr import Evaluation, Remover, evaluate, score
 from msloss_sirr.data.sources import open_pairs
+from msloss_sirr.evaluation.composites import composites
 from msloss_sirr.images.listing import find_images
 from msloss_sirr.images.reading import read_pixels, to_float
 from msloss_sirr.models.ensemble import FlipEnsemble
 from msloss_sirr.synthesis.recipes import RECIPES, Recipe
 
-_APART = 7
 _WORSE = 0.5
 _MOST = 100.0
 """dB that a photograph counts with which is left as it is: infinity would make the mean so."""
@@ -48,7 +48,7 @@ def main() -> None:
         kept = [min(_MOST, score(estimate(remover, photo), photo).psnr) for photo in photos]
         found["clean photographs"] = {"images": len(kept), "psnr": sum(kept) / len(kept), "least": min(kept)}
         for name, recipe in RECIPES.items():
-            found[f"composites, {name}"] = summary(composites(remover, recipe, photos))
+            found[f"composites, {name}"] = summary(scored(remover, recipe, photos))
     for name, figures in found.items():
         print(f"{name}: {', '.join(f'{what} {value:.4g}' for what, value in figures.items())}")
     if options.json:
@@ -62,17 +62,12 @@ def estimate(remover: Remover | FlipEnsemble, image: Tensor) -> Tensor:
     return remover(image[None]).transmission[0]
 
 
-def composites(remover: Remover | FlipEnsemble, recipe: Recipe, photos: Sequence[Tensor]) -> list[Evaluation]:
+def scored(remover: Remover | FlipEnsemble, recipe: Recipe, photos: Sequence[Tensor]) -> list[Evaluation]:
     """Return the scores on composites of photographs; those that the recipe rejects are left out."""
-    found = []
-    for seed, scene in enumerate(photos):
-        other = photos[(seed + _APART) % len(photos)]
-        height, width = (min(a, b) for a, b in zip(scene.shape[1:], other.shape[1:], strict=True))
-        made = recipe(scene[None, :, :height, :width], other[None, :, :height, :width], [seed])
-        if made.kept.all():
-            truth, ambient = made.layers.transmission[0], made.ambient[0]
-            found.append(Evaluation(score(ambient, truth), score(estimate(remover, ambient), truth)))
-    return found
+    return [
+        Evaluation(score(made.ambient, made.truth), score(estimate(remover, made.ambient), made.truth))
+        for made in composites(recipe, photos)
+    ]
 
 
 def summary(scores: Sequence[Evaluation]) -> dict[str, float]:

@@ -45,7 +45,7 @@ def test_train_refuses_what_it_cannot_do(pairs: Path, tmp_path: Path, capsys: py
     [
         (
             "train --preset papr",
-            "invalid choice 'papr' for argument '--preset'. Expected one of ('compact', 'paper', 'shipped')",
+            "invalid choice 'papr' for argument '--preset'. Expected one of ('compact', 'paper', 'shipped', 'small')",
         ),
         ("train", "missing from msloss-sirr train: --val PATH, --out PATH"),
         ("train --lr fast --out a --val b", "error parsing --lr: could not convert string to float: 'fast'"),
@@ -55,7 +55,7 @@ def test_train_refuses_what_it_cannot_do(pairs: Path, tmp_path: Path, capsys: py
         ),
         ("refgan train --out x --l1", "missing value for argument '--l1'"),
         ("data", "expected one of {list, check, prepare}"),
-        ("", "expected one of {train, remove, app, eval, export, data, refgan}"),
+        ("", "expected one of {train, remove, app, eval, export, ablate, data, refgan}"),
     ],
 )
 def test_words_that_are_no_command_are_one_line(capsys: pytest.CaptureFixture[str], words: str, message: str) -> None:
@@ -70,7 +70,8 @@ def test_the_frame_of_the_parser_is_left_out_on_any_terminal(encoding: str) -> N
     environment = {**os.environ, "PYTHONIOENCODING": encoding, "FORCE_COLOR": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     expected = (
-        "msloss-sirr: invalid choice 'papr' for argument '--preset'. Expected one of ('compact', 'paper', 'shipped')\n"
+        "msloss-sirr: invalid choice 'papr' for argument '--preset'. "
+        "Expected one of ('compact', 'paper', 'shipped', 'small')\n"
     )
     assert (done.returncode, done.stderr, done.stdout) == (2, expected, "")
 

@@ -21,7 +21,17 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from msloss import AtEpochs
-from msloss_sirr import InputError, Layers, LayersCriterion, Remover, RemoverConfig, TrainConfig, load_remover, train
+from msloss_sirr import (
+    InputError,
+    Layers,
+    LayersCriterion,
+    LossConfig,
+    Remover,
+    RemoverConfig,
+    TrainConfig,
+    load_remover,
+    train,
+)
 from msloss_sirr.cli import main
 from msloss_sirr.training.average import RunningMean
 from msloss_sirr.training.duration import seconds_of
@@ -30,7 +40,7 @@ from msloss_sirr.training.presets import defaults
 from msloss_sirr.training.processes import Processes
 from msloss_sirr.training.provenance import Source, fingerprint, read_contents
 
-from .conftest import drawing
+from .conftest import drawing, interrupt_at
 
 
 def metrics(config: TrainConfig) -> list[dict[str, Any]]:
@@ -99,6 +109,55 @@ def test_iterations_end_it_in_the_middle_of_an_epoch(config: TrainConfig) -> Non
     lines = metrics(config)
     assert [line["epoch"] for line in lines] == [0, 1]
     assert [line["lr"] for line in lines] == pytest.approx([config.lr * half_cosine(x / 5) for x in (2, 4)])
+
+
+@pytest.mark.parametrize(("steps", "updates"), [(1, 12), (2, 6), (3, 4), (5, 3)])
+def test_applications_are_the_same_whatever_the_steps(config: TrainConfig, steps: int, updates: int) -> None:
+    train(dataclasses.replace(config, applications=12, steps=steps, start_steps=steps, epochs=1))
+    state = torch.load(config.out / "state.pt", weights_only=True)
+    assert state["pace"]["done"] == updates
+    assert sum(line["images_per_second"] * line["seconds"] for line in metrics(config)) == pytest.approx(4 * updates)
+    assert [line["lr"] for line in metrics(config)][-1] == pytest.approx(
+        config.lr * half_cosine((updates - 1) * steps / 12)
+    )
+
+
+def test_applications_are_counted_through_a_step_that_is_added_and_a_resume(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = dataclasses.replace(config, applications=40, lr=1e-12, accumulate=2, batch=2)  # no gain: a step is added
+    train(whole)
+    assert [line["steps"] for line in metrics(whole)] == [2, 2, 3]  # three updates each, of 4, 4 and 6
+    broken = dataclasses.replace(whole, out=tmp_path / "broken")
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 1)
+        with pytest.raises(KeyboardInterrupt):
+            train(broken)
+    train(dataclasses.replace(broken, resume=True))
+    states = [torch.load(each.out / "state.pt", weights_only=True)["pace"] for each in (whole, broken)]
+    assert states[0]["done"] == states[1]["done"] == 9
+    assert states[0]["along"] == states[1]["along"] == (42, 1)
+
+
+def test_truncated_gradients_are_those_of_steps_without_a_past(config: TrainConfig) -> None:
+    trained = []
+    for name, truncate in (("full", None), ("cut", 1), ("long", 2)):
+        each = dataclasses.replace(
+            config, out=config.out / name, truncate=truncate, steps=2, iterations=1, loss=LossConfig(over_steps="last")
+        )
+        train(each)
+        trained.append(
+            torch.cat([weight.flatten() for weight in load_remover(each.out / "last.safetensors").parameters()])
+        )
+    full, cut, long = trained
+    assert torch.equal(full, long)
+    assert not torch.equal(full, cut)
+
+
+@pytest.mark.parametrize("other", [{"iterations": 3}, {"budget": "1m"}])
+def test_a_training_has_one_end(config: TrainConfig, other: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="give one of them"):
+        dataclasses.replace(config, applications=3, **other)
 
 
 def test_a_budget_ends_it_with_an_annealed_rate(config: TrainConfig) -> None:

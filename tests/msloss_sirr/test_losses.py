@@ -1,5 +1,6 @@
 """The terms of the loss against independent computations, and the backbones behind the feature term."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,35 @@ def test_reflection_is_held_to_its_target_at_the_first_step_only() -> None:
     loss = MultiStepLoss(Worse(), LayersCriterion(), 3, weights=term_weights(config), feedback="transmission")
     # T is off by 1, 2, 3 and R by 2, 3, 4; gradients agree
     assert loss(zeros, Layers(zeros, zeros)).item() == pytest.approx(2 * (1 + 4 + 9) + 3 * 4)
+
+
+@pytest.mark.parametrize("target", ["first", "residual"])
+@pytest.mark.parametrize(
+    ("over", "weights"), [("sum", (1, 1, 1)), ("mean", (1 / 3,) * 3), ("gamma", (0.25, 0.5, 1)), ("last", (0, 0, 1))]
+)
+def test_all_terms_of_a_step_weigh_as_the_step_does(over: Any, weights: tuple[float, ...], target: Any) -> None:
+    config = LossConfig(
+        transmission=2.0, reflection=3.0, gradient=0.5, over_steps=over, gamma=0.5, scale=7.0, reflection_target=target
+    )
+    zeros = torch.zeros(1, 3, 8, 8)
+
+    class Worse(nn.Module):
+        def forward(self, x: torch.Tensor) -> Layers:
+            return Layers(x + 1, x + 2)
+
+    loss = MultiStepLoss(Worse(), LayersCriterion(), 3, weights=term_weights(config), feedback="transmission")
+    # T is off by 1, 2, 3 and R by 2, 3, 4; gradients agree
+    held = (True, target == "residual", target == "residual")
+    each = [2 * (t + 1) ** 2 + 3 * (t + 2) ** 2 * held[t] for t in range(3)]
+    expected = 7 * sum(w * value for w, value in zip(weights, each, strict=True))
+    assert loss(zeros, Layers(zeros, zeros)).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", ["gamma", "scale"])
+@pytest.mark.parametrize("value", [0.0, -1.0, math.inf, math.nan])
+def test_factors_of_a_loss_are_greater_than_zero(name: str, value: float) -> None:
+    with pytest.raises(InputError, match=f"{name} is {value}; give a number greater than 0"):
+        LossConfig(**{name: value})
 
 
 def test_loss_that_is_none_is_refused(tmp_path: Path) -> None:

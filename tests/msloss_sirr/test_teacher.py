@@ -214,7 +214,7 @@ def test_a_run_is_of_one_teacher(config: TrainConfig, tmp_path: Path) -> None:
     run(dataclasses.replace(config, allow_changes=True), resume=True)
     with pytest.raises(InputError, match=r"another configuration \(distill.share: 0.5 then, 0.25 now\)"):
         run(taught(config, name, 0.25), resume=True)
-    with pytest.raises(InputError, match=rf"distill.teachers: \('{re.escape(name)}',\) then, \(\) now"):
+    with pytest.raises(InputError, match=rf"distill.teachers: \['{re.escape(name)}'\] then, \[\] now"):
         run(dataclasses.replace(config, distill=DistillConfig()), resume=True)
     Path(name).unlink()
     with pytest.raises(InputError, match="does not exist"):

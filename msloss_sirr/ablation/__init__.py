@@ -1,0 +1,1 @@
+"""Trainings that differ in one thing, over several seeds, and what the difference comes to."""

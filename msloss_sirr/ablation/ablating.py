@@ -1,0 +1,187 @@
+"""``msloss-sirr ablate``: from options to results."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from msloss_sirr.ablation.arms import with_length
+from msloss_sirr.ablation.config import AblateOptions
+from msloss_sirr.ablation.removing import Parts, RemoverWork
+from msloss_sirr.ablation.results import Head, Results, SetFound
+from msloss_sirr.ablation.running import (
+    Job,
+    Work,
+    check_unchanged,
+    command,
+    jobs_of,
+    runs_of,
+    scores_of,
+    work_through,
+)
+from msloss_sirr.ablation.scale import unlike_paper
+from msloss_sirr.ablation.studies import STUDIES, Study
+from msloss_sirr.ablation.waiting import Waiting, absent_sets, paper_title
+from msloss_sirr.data.sources import training_files
+from msloss_sirr.errors import InputError
+from msloss_sirr.evaluation.composites import write_composites
+from msloss_sirr.evaluation.protocols import PROTOCOLS
+from msloss_sirr.evaluation.sets import open_entries, set_names
+from msloss_sirr.holding import held
+from msloss_sirr.targets import check_writable
+from msloss_sirr.training.config import TrainConfig
+from msloss_sirr.training.processes import connect
+from msloss_sirr.training.provenance import surroundings
+
+
+def ablate(
+    options: AblateOptions,
+    kept: Callable[[Results], None] | None = None,
+    say: Callable[[str], None] = print,
+    study: Study | None = None,
+    *,
+    parts: Parts | None = None,
+    facts: Mapping[str, str] | None = None,
+) -> Results:
+    """Run what is still to be run of a comparison, and return its results.
+
+    Args:
+        options: what is compared, on what, at which scale.
+        kept: called with the results so far at the beginning, and after each training.
+        say: told in a line what is done next, and what is waited for.
+        study: what is compared, if it is none of those that have a name.
+        parts: from the configuration of a training to what ``train`` is handed beside it, a ``synthesis`` of another
+            task say.
+        facts: what else a reader must know, by name; stands at the head of the page.
+
+    Raises:
+        InputError: if options or files cannot be used, another process runs in the folder, or a training in it was
+            begun with other options.
+        Stopped: if Ctrl-C or SIGTERM came in a training; the same call goes on from there.
+    """
+    ablation = _Ablation(options, study or STUDIES[options.table], say, parts, facts or {})
+    check_writable(options.out)
+    with held(options.out):
+        return ablation.run(kept)
+
+
+class _Ablation:
+    """A comparison under way."""
+
+    def __init__(
+        self,
+        options: AblateOptions,
+        study: Study,
+        say: Callable[[str], None],
+        parts: Parts | None,
+        facts: Mapping[str, str],
+    ) -> None:
+        self.options, self.study, self.say, self.parts, self.facts = options, study, say, parts, facts
+        names = {field.name for field in dataclasses.fields(TrainConfig)}
+        self.base = TrainConfig(**{name: getattr(options, name) for name in names})
+        arms = {arm: arm.of(self.base, options.refgan) for arm in study.arms}
+        most = max(config.steps for config in arms.values())
+        self.arms = {arm: with_length(config, options.equal, most) for arm, config in arms.items()}
+
+    def run(self, kept: Callable[[Results], None] | None) -> Results:
+        """Train and evaluate all arms that can be."""
+        options = self.options
+        if connect(self.base, self.base.accumulate).num_processes > 1:
+            raise InputError("trainings are compared in a single process; start it without accelerate launch")
+        needed = Waiting(options.refgan)
+        waiting = {arm.name: told for arm, config in self.arms.items() if (told := needed.of(arm, config))}
+        jobs = jobs_of({arm: c for arm, c in self.arms.items() if arm.name not in waiting}, options.seeds, options.out)
+        check_unchanged(jobs)
+        for arm, told in waiting.items():
+            self.say(f"{arm} waits for {told}")
+        sets = self._sets()
+        open_entries(sets, depth=options.depth.source == "stored" and options.model.depth != "none")
+        work = RemoverWork(sets, options.eval_steps, options.judged, options.protocol, options.lpips, self.parts)
+        head = self._head(sets, waiting)
+        results = _results(head, jobs, work)
+        if kept is not None:
+            kept(results)
+        for _ in work_through(jobs, work, self.say):
+            results = _results(head, jobs, work)
+            if kept is not None:
+                kept(results)
+        return results
+
+    def _sets(self) -> list[str]:
+        given = list(self.options.sets) or [str(self.options.val)]
+        if self.options.composites is not None:
+            given += map(str, write_composites(self.options.composites, self.options.out / "composites"))
+        return given
+
+    def _head(self, sets: Sequence[str], waiting: Mapping[str, str]) -> Head:
+        study, options = self.study, self.options
+        table = study.table
+        names = dict(zip(set_names(sets), map(paper_title, sets), strict=True))
+        return Head(
+            study=study.name,
+            title=f"{study.number}: {study.title}" if table else study.title,
+            question=study.question,
+            arms={arm.name: str(arm) for arm in study.arms},
+            baseline=study.baseline,
+            seeds=options.seeds,
+            eval_steps=options.eval_steps,
+            command=command(),
+            facts={**self.facts, **self._facts()},
+            unlike=unlike_paper(study, self.base, options.sets, options.refgan),
+            sets={name: SetFound(0, paper) for name, paper in names.items()},
+            absent=absent_sets(table.sets, options.sets) if table else {},
+            waiting=waiting,
+        )
+
+    def _facts(self) -> dict[str, str]:
+        options, base = self.options, self.base
+        model = base.model
+        files = training_files(base.data)
+        here = surroundings(connect(base, base.accumulate).device, 1)
+        torch = here["packages"]["torch"]
+        judged = (
+            "the last weights" if options.judged == "last" else "the weights that score best on the validation pairs"
+        )
+        if options.judged == "best" and str(options.val) in (options.sets or (str(options.val),)):
+            judged += ", which are evaluated on, too, so that all figures flatter"
+        images = f"a batch of {base.batch}" + (f", {base.accumulate} to an update" if base.accumulate > 1 else "")
+        return {
+            "network": f"{model.architecture} of {' '.join(map(str, model.channels))} channels, "
+            + {"both": "a reflection net and a transmission net", "transmission": "one net, from I to T"}[
+                model.networks
+            ]
+            + (", which adds to I" if model.residual else ""),
+            "trained on": "; ".join(f"{name} ({len(found)} files)" for name, found in files.items())
+            + (f"; pairs {options.refgan}" if options.refgan else ""),
+            "length": f"equal {options.equal}: {_length(next(iter(self.arms.values())))}; {images}, crops of "
+            f"{base.data.crop}",
+            "learning rate": f"{base.lr:g}, to zero along a half cosine",
+            "evaluated": f"{judged}, applied {', '.join(map(str, options.eval_steps))} times; protocol "
+            f"{options.protocol}: {PROTOCOLS[options.protocol].does}",
+            "machine": f"{here['device']}, torch {torch}, {here['threads']} threads, {base.precision}",
+            "revision": str(here["revision"]),
+        }
+
+
+def _length(config: TrainConfig) -> str:
+    if config.budget is not None:
+        return f"{config.budget} of training each"
+    if config.applications is not None:
+        return f"{config.applications} applications of the network to a batch each, M of them in an update of M steps"
+    if config.iterations is not None:
+        return f"{config.iterations} updates each"
+    return f"{config.epochs} epochs of {config.epoch_images} images each"
+
+
+def _results(head: Head, jobs: Sequence[Job], work: Work) -> Results:
+    scores, wanting = scores_of(jobs, work)
+    images: dict[str, set[str]] = {}
+    for score in scores:
+        images.setdefault(score.set_name, set()).add(score.image)
+    sets = {name: found._replace(images=len(images.get(name, ()))) for name, found in head.sets.items()}
+    known = dataclasses.replace(head, sets=sets, wanting=wanting, runs=tuple(runs_of(jobs)))
+    return Results(known, scores)
+
+
+def results_path(study: str, out: Path) -> Path:
+    """Return the file of results of a study in the folder of an ablation."""
+    return out / f"{'table-' if study.isdecimal() else ''}{study}.csv"

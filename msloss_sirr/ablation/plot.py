@@ -1,0 +1,87 @@
+"""Results as a picture: the difference of every arm to the baseline, with its interval."""
+
+from pathlib import Path
+from typing import Any
+
+from msloss_sirr.ablation.comparing import Comparison
+from msloss_sirr.ablation.results import Results
+from msloss_sirr.errors import InputError
+from msloss_sirr.evaluation.table import TITLES
+from msloss_sirr.files import whole_file
+
+NEEDS = 'the plot needs matplotlib: pip install "msloss[plot]"'
+
+
+def draw(results: Results, path: Path, metric: str = "psnr") -> None:
+    """Write a plot: a panel for every set, a line for every arm, a mark for every number of steps at evaluation.
+
+    Filled marks are those whose interval excludes zero; where there is no interval, there is no bar.
+
+    Args:
+        results: of an ablation; the same results make the same file.
+        path: file to write, its format given by its ending.
+        metric: which of those that were measured.
+
+    Raises:
+        InputError: without matplotlib, or if nothing was measured.
+    """
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise InputError(NEEDS) from error
+    comparison = Comparison(results)
+    head = results.head
+    arms = [arm for arm in comparison.arms if arm != head.baseline and _measured(comparison, arm, metric)]
+    if not arms:
+        raise InputError("no arm has been measured yet beside the baseline: nothing to plot")
+    sets = list(head.sets)
+    with mpl.rc_context({"svg.hashsalt": "msloss", "svg.fonttype": "path", "font.size": 9}):
+        height = 1.6 + 0.22 * len(arms) * len(head.eval_steps)
+        figure = Figure(figsize=(1.6 + 3.2 * len(sets), height), layout="constrained")
+        panels = figure.subplots(1, len(sets), sharey=True, squeeze=False)[0]
+        for axes, name in zip(panels, sets, strict=True):
+            _panel(axes, comparison, arms, name, metric)
+        panels[0].legend(fontsize=7, loc="best")
+        scale = "a small-scale version" if head.unlike else "the paper's scale"
+        figure.suptitle(f"{head.title} ({scale}; {len(head.seeds)} seeds)", fontsize=10)
+        with whole_file(path) as partial:
+            kind = path.suffix.lstrip(".")
+            figure.savefig(partial, format=kind, metadata={"Date": None} if kind == "svg" else None)
+
+
+def _measured(comparison: Comparison, arm: str, metric: str) -> bool:
+    steps = comparison.head.eval_steps[0]
+    return any(
+        (found := comparison.figure(arm, name, steps, metric)) is not None and found.difference is not None
+        for name in comparison.head.sets
+    )
+
+
+def _panel(axes: Any, comparison: Comparison, arms: list[str], name: str, metric: str) -> None:
+    head = comparison.head
+    for place, steps in enumerate(head.eval_steps):
+        colour, label = f"C{place}", f"evaluated after {steps} step{'s' * (steps > 1)}"
+        for row, arm in enumerate(arms):
+            found = comparison.figure(arm, name, steps, metric)
+            if found is None or found.difference is None:
+                continue
+            height = row + (place - (len(head.eval_steps) - 1) / 2) * 0.22
+            if found.between is not None:
+                axes.plot([found.between.low, found.between.high], [height, height], color=colour, linewidth=1.5)
+            sure = found.between is not None and found.between.excludes_zero
+            axes.plot(
+                found.difference,
+                height,
+                marker="o",
+                color=colour,
+                markerfacecolor=colour if sure else "white",
+                label=label,
+            )
+            label = "_"
+    axes.axvline(0, color="0.4", linewidth=0.8)
+    axes.set_yticks(range(len(arms)), arms)
+    axes.set_ylim(len(arms) - 0.5, -0.5)
+    unit = ", dB" if metric == "psnr" else ""
+    axes.set_xlabel(f"difference in {TITLES.get(metric, metric)} to {head.baseline}{unit}")
+    axes.set_title(f"{head.sets[name].paper or name} ({head.sets[name].images} images)", fontsize=9)

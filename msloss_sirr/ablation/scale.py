@@ -1,0 +1,63 @@
+"""In what an ablation is not the experiment of the paper."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from msloss_sirr.ablation.studies import Study
+from msloss_sirr.ablation.waiting import absent_sets
+from msloss_sirr.catalogue.layout import parse_source
+from msloss_sirr.training.config import TrainConfig
+from msloss_sirr.training.presets import PRESETS
+from msloss_sirr.training.run import flat_options
+from msloss_sirr.training.written import changed
+
+_UNSAID = frozenset(
+    {"out", "val", "seed", "device", "workers", "save_every", "tensorboard", "samples", "bear", "preset", "config"}
+    | {"data.pairs", "data.photos", "data.pair_weights", "data.damaged", "data.cache", "data.cache_gib"}
+    | {"depth.weights", "loss.weights", "patience", "epoch_images", "checkpointing"}
+    | {"epochs", "iterations", "budget", "applications"}
+)
+"""Options that change no result, those of which the paper says nothing, and those of length, told by themselves."""
+_TRAINED_ON = ("flash", "nature")
+"""The sets of the catalogue whose training pairs the paper takes."""
+
+
+def unlike_paper(study: Study, base: TrainConfig, sets: Iterable[str], refgan: str | None) -> tuple[str, ...]:
+    """Return in what an ablation differs from the experiment of the paper, a few words each; empty if in nothing.
+
+    Args:
+        study: what is compared.
+        base: what its arms differ from.
+        sets: what it is evaluated on.
+        refgan: pairs that RefGAN made, if it is trained on some.
+    """
+    paper = dataclasses.replace(PRESETS["paper"], val=base.val, out=base.out)
+    then, now = flat_options(changed(paper, study.base)), flat_options(base)
+    differ = [
+        f"{name.removeprefix('data.').replace('_', '-')} {_written(now[name])}, not {_written(then[name])}"
+        for name in then
+        if name not in _UNSAID and then[name] != now[name]
+    ]
+    shorter = [name for name in ("iterations", "budget") if now[name] is not None]
+    if shorter or now["epochs"] != then["epochs"]:
+        ends = shorter[0] if shorter else "epochs"
+        differ.append(f"{ends} {now[ends]}, not {then['epochs']} epochs")
+    names = {source.name for source in map(parse_source, base.data.pairs) if source.split == "train"}
+    trained = [name for name in _TRAINED_ON if name not in names]
+    if trained:
+        differ.append(f"not trained on the pairs of {' and '.join(trained)}")
+    if base.data.photos:
+        differ.append("trained on photographs with reflections made by recipes, too")
+    if refgan is None:
+        differ.append("not trained on pairs of RefGAN")
+    absent = absent_sets(study.table.sets, sets) if study.table else ()
+    if absent:
+        differ.append(f"not evaluated on {', '.join(absent)}")
+    return tuple(differ if study.table else ["the paper has no such table", *differ])
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_written(each)}" for name, each in value.items())
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)

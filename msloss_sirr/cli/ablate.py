@@ -1,0 +1,77 @@
+"""``msloss-sirr ablate``; everything heavy is imported only when it runs."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+from tyro.conf import subcommand
+
+from msloss_sirr.ablation.config import AblateOptions, ReportConfig
+from msloss_sirr.ablation.studies import STUDIES
+from msloss_sirr.cli.printable import printable
+from msloss_sirr.errors import InputError
+from msloss_sirr.training.presets import defaults
+
+
+def command(words: Sequence[str]) -> Any:
+    """Return ``msloss-sirr ablate``, as the parser of the command line takes it.
+
+    Args:
+        words: of the command line: the table, the preset and files of options decide on defaults.
+
+    Raises:
+        InputError: if a file of options cannot be used.
+    """
+    if "--report" in words and "ablate" in words[:1]:
+        return Annotated[ReportConfig, subcommand("ablate")]
+    named = words[1] if "ablate" in words[:1] and words[1:] and words[1] in STUDIES else None
+    if named is None and "ablate" in words[:1] and not {"-h", "--help"} & {*words}:
+        raise InputError(f"name what is compared first: msloss-sirr ablate {{{','.join(STUDIES)}}} ...")
+    changes = STUDIES[named].base if named else {}
+    given = defaults(words if "ablate" in words[:1] else (), usual="paper", changes=changes)
+    return Annotated[AblateOptions, subcommand("ablate", default=given)]
+
+
+def run_ablate(options: AblateOptions) -> None:
+    """Train and evaluate what is still to be, and say where the results are."""
+    from msloss_sirr.ablation.ablating import ablate, results_path
+    from msloss_sirr.ablation.reporting import keep
+    from msloss_sirr.ablation.results import Results
+
+    path = results_path(options.table, options.out)
+    why = ""
+
+    def kept(results: Results) -> None:
+        nonlocal why
+        why = keep(results, path)
+
+    ablate(options, kept, _say)
+    _told(path.with_suffix(".md"), why)
+
+
+def run_report(config: ReportConfig) -> None:
+    """Write pages and plots again, and say where they are."""
+    from msloss_sirr.ablation.reporting import keep, report
+    from msloss_sirr.ablation.results import find_results, join, read_results
+
+    if config.joined and config.out is not None:
+        paths = [find_results(path) for path in config.report]
+        path = config.out / paths[0].name
+        if any(path.exists() and path.samefile(each) for each in paths):
+            raise InputError(f"{path} is one of those to be joined; give another --out")
+        _told(path.with_suffix(".md"), keep(join([read_results(each) for each in paths]), path))
+        return
+    for path in map(find_results, config.report):
+        why = report(path, config.out)
+        _told((config.out or path.parent) / f"{path.stem}.md", why)
+
+
+def _told(page: object, why: str) -> None:
+    _say(f"{page}{f' (no plot: {why})' if why else ''}")
+
+
+def _say(line: str) -> None:
+    print(printable(line), flush=True)  # noqa: T201
+
+
+RUN: dict[type, Callable[[Any], None]] = {AblateOptions: run_ablate, ReportConfig: run_report}
+"""What each of them does."""
