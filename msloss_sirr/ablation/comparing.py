@@ -56,7 +56,7 @@ class Comparison:
             self._add(score)
 
     def figure(self, arm: str, set_name: str, steps: int, metric: str) -> Figure | None:
-        """Return what an arm comes to, ``None`` if nothing was measured.
+        """Return what an arm comes to, ``None`` if nothing was measured, or no image under all of its seeds.
 
         Args:
             arm: its name.
@@ -68,6 +68,8 @@ class Comparison:
         if not own:
             return None
         images = sorted(set.intersection(*(set(by_image) for by_image in own.values())))
+        if not images:
+            return None
         means = [float(np.mean([by_image[image] for image in images])) for by_image in own.values()]
         spread = float(np.std(means, ddof=1)) if len(means) > 1 else None
         trained = sum(seed is not None for seed in own)

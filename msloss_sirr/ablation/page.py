@@ -66,9 +66,9 @@ def _facts(head: Head) -> Iterator[str]:
     wanted = len(head.seeds) * (len(head.arms) - len(head.waiting))
     yield f"| seeds | {' '.join(map(str, head.seeds))}; {done} of {wanted} trainings have ended |"
     for name, fact in head.facts.items():
-        yield f"| {name} | {_safe(fact)} |"
+        yield f"| {_safe(name)} | {_safe(fact)} |"
     for name, options in head.arms.items():
-        yield f"| arm {_safe(name)} | {f'`{options}`' if options else 'nothing is changed'} |"
+        yield f"| arm {_safe(name)} | {f'`{_safe(options)}`' if options else 'nothing is changed'} |"
     yield ""
 
 
@@ -85,8 +85,8 @@ def _how_to_read(head: Head) -> Iterator[str]:
 def _of_set(comparison: Comparison, table: PaperTable | None, name: str, paper: str) -> Iterator[str]:
     head = comparison.head
     images = head.sets[name].images
-    yield from (f"## {paper or name}", "")
-    told = f"`{name}`, {images} images" if images else f"`{name}`, not evaluated yet"
+    yield from (f"## {paper or _safe(name)}", "")
+    told = f"`{_safe(name)}`, {images} images" if images else f"`{_safe(name)}`, not evaluated yet"
     yield from (f"{told}{'' if paper else '; the paper does not evaluate on it'}.", "")
     metrics = comparison.metrics or ["psnr"]
     for metric in [*metrics, *(wanted for wanted in head.wanting if wanted not in metrics)]:
@@ -101,7 +101,7 @@ def _of_set(comparison: Comparison, table: PaperTable | None, name: str, paper: 
 def _table(comparison: Comparison, table: PaperTable | None, name: str, paper: str, metric: str) -> Iterator[str]:
     head = comparison.head
     columns: list[tuple[str, ...]] = [("", "paper") if table and paper else ("",)]
-    columns += [(f"ours, {n} step{'s' * (n > 1)}", f"difference to {head.baseline}") for n in head.eval_steps]
+    columns += [(f"ours, {n} step{'s' * (n > 1)}", f"difference to {_safe(head.baseline)}") for n in head.eval_steps]
     titles = [title for pair in columns for title in pair]
     yield f"| {' | '.join(titles)} |"
     yield "| --- " * len(titles) + "|"

@@ -105,21 +105,23 @@ def write_results(results: Results, path: Path) -> None:
     """Write a CSV file: lines of ``# name: JSON`` that tell what was done, then a line for every image.
 
     Columns: arm, seed, set, image, steps, and a metric each; numbers have five digits behind the point. The line of
-    the runs is what they took. `read_results` reads it; so do other programs, if told that ``#`` begins a comment.
+    the runs is what they took. Characters that cannot be seen, in names of files, are written as Python escapes them.
+    `read_results` reads it; so do other programs, if told that ``#`` begins a comment.
     """
     text = io.StringIO(newline="")
     text.write(f"# format: {json.dumps(FORMAT)}\n")
     for name, value in _told(results.head).items():
-        text.write(f"# {name}: {json.dumps(value, ensure_ascii=False)}\n")
+        text.write(f"# {name}: {json.dumps(_legible(value), ensure_ascii=False)}\n")
     metrics = results.metrics
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow((*_COLUMNS, *metrics))
     for score in results.scores:
         seed = "" if score.seed is None else score.seed
         numbers = (_written(score.values.get(metric)) for metric in metrics)
-        writer.writerow((score.arm, seed, score.set_name, score.image, score.steps, *numbers))
+        names = map(_legible, (score.set_name, score.image))
+        writer.writerow((_legible(score.arm), seed, *names, score.steps, *numbers))
     with whole_file(path) as partial:
-        partial.write_text(text.getvalue(), encoding="utf-8", errors="backslashreplace", newline="")
+        partial.write_text(text.getvalue(), encoding="utf-8", newline="")
 
 
 def read_results(path: Path) -> Results:
@@ -130,7 +132,8 @@ def read_results(path: Path) -> Results:
     """
     check_file(path)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        with path.open(encoding="utf-8", newline="\n") as file:
+            lines = list(file)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'it is no text'}") from error
     count = next((number for number, line in enumerate(lines) if not line.startswith("# ")), len(lines))
@@ -139,42 +142,8 @@ def read_results(path: Path) -> Results:
         if told.pop("format", None) != FORMAT:
             raise InputError(f"{path} holds no results of an ablation; give a file that msloss-sirr ablate wrote")
         return Results(_head(told), list(_scores(lines[count:])))
-    except (AttributeError, KeyError, StopIteration, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, StopIteration, TypeError, ValueError, csv.Error) as error:
         raise InputError(f"{path} holds no results of an ablation, or is damaged: {error}") from error
-
-
-def join(many: Sequence[Results]) -> Results:
-    """Return as one what was found with different seeds, on several machines say.
-
-    Raises:
-        InputError: if they are not of the same comparison, or a seed is in two of them.
-    """
-    first = many[0].head
-    for other in (each.head for each in many[1:]):
-        for name in ("study", "arms", "baseline", "eval_steps", "unlike", "waiting", "wanting", "sets"):
-            if getattr(other, name) != getattr(first, name):
-                raise InputError(
-                    f"results to be joined differ in {name}: {getattr(first, name)}, {getattr(other, name)}"
-                )
-    seeds = [seed for each in many for seed in each.head.seeds]
-    if len(set(seeds)) < len(seeds):
-        raise InputError(f"results to be joined have a seed in common: {seeds}")
-    names = dict.fromkeys(name for each in many for name in each.head.facts)
-    facts = {
-        name: "; ".join(dict.fromkeys(each.head.facts[name] for each in many if name in each.head.facts))
-        for name in names
-    }
-    head = dataclasses.replace(
-        first,
-        seeds=tuple(sorted(seeds)),
-        command="\n".join(dict.fromkeys(each.head.command for each in many)),
-        facts=facts,
-        runs=tuple(run for each in many for run in each.head.runs),
-    )
-    seedless = dict.fromkeys(_key(score) for score in many[0].scores if score.seed is None)
-    known = [score for score in many[0].scores if score.seed is None]
-    known += [s for each in many[1:] for s in each.scores if s.seed is None and _key(s) not in seedless]
-    return Results(head, [*known, *(score for each in many for score in each.scores if score.seed is not None)])
 
 
 def find_results(path: Path) -> Path:
@@ -191,10 +160,6 @@ def find_results(path: Path) -> Path:
     return found[0]
 
 
-def _key(score: Score) -> tuple[str, str, str, int]:
-    return score.arm, score.set_name, score.image, score.steps
-
-
 def _told(head: Head) -> dict[str, Any]:
     told = dataclasses.asdict(head)
     told["sets"] = {name: each._asdict() for name, each in head.sets.items()}
@@ -207,7 +172,25 @@ def _head(told: dict[str, Any]) -> Head:
     told["runs"] = tuple(Run(**{**run, "steps": tuple(run["steps"])}) for run in told["runs"])
     for name in ("seeds", "eval_steps", "unlike"):
         told[name] = tuple(told[name])
-    return Head(**told)
+    head = Head(**told)
+    _check(head)
+    return head
+
+
+def _check(head: Head) -> None:
+    """Raise ``ValueError`` unless all that a head tells is of its type."""
+    mappings = head.arms, head.facts, head.absent, head.waiting, head.wanting
+    texts = [head.study, head.title, head.question, head.baseline, head.command, *head.unlike]
+    texts += [text for mapping in mappings for pair in mapping.items() for text in pair]
+    texts += [each.paper for each in head.sets.values()] + [text for run in head.runs for text in (run.arm, run.device)]
+    numbers = [*head.seeds, *head.eval_steps, *(each.images for each in head.sets.values())]
+    numbers += [number for run in head.runs for number in (*run[1:5], *run.steps, run.most_steps, run.parameters)]
+    if not all(isinstance(text, str) for text in texts) or not all(isinstance(number, int) for number in numbers):
+        raise ValueError("its head holds words for numbers, or numbers for words")
+    if not head.eval_steps or not all(run.steps for run in head.runs):
+        raise ValueError("its head tells of no steps")
+    if not all(isinstance(run.seconds, int | float) for run in head.runs):
+        raise ValueError("its head tells of trainings without their time")
 
 
 def _scores(lines: Sequence[str]) -> Iterator[Score]:
@@ -216,9 +199,30 @@ def _scores(lines: Sequence[str]) -> Iterator[Score]:
     if first[: len(_COLUMNS)] != _COLUMNS:
         raise ValueError(f"its columns are {', '.join(first)}")
     metrics = first[len(_COLUMNS) :]
+    seen = set()
     for arm, seed, set_name, image, steps, *numbers in rows:
         values = {metric: float(n) for metric, n in zip(metrics, numbers, strict=True) if n}
-        yield Score(arm, int(seed) if seed else None, set_name, image, int(steps), values)
+        for metric, value in values.items():
+            if not math.isfinite(value) and (metric, value) != ("psnr", math.inf):
+                raise ValueError(f"{metric} of {image} is {value}")
+        score = Score(arm, int(seed) if seed else None, set_name, image, int(steps), values)
+        if score[:5] in seen:
+            raise ValueError(f"{image} of {set_name} is there twice for {arm}")
+        seen.add(score[:5])
+        yield score
+
+
+def _legible(value: Any) -> Any:
+    r"""Return what is told, in all of its texts every character that cannot be seen, but the ends of lines, escaped.
+
+    >>> _legible({"a\tb": ["c\u2028", 1]})
+    {'a\\tb': ['c\\u2028', 1]}
+    """
+    if isinstance(value, str):
+        return "".join(c if c == "\n" or c.isprintable() else c.encode("unicode_escape").decode() for c in value)
+    if isinstance(value, Mapping):
+        return {_legible(name): _legible(each) for name, each in value.items()}
+    return [_legible(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _written(value: float | None) -> str:

@@ -50,8 +50,9 @@ def run_ablate(options: AblateOptions) -> None:
 
 def run_report(config: ReportConfig) -> None:
     """Write pages and plots again, and say where they are."""
+    from msloss_sirr.ablation.joining import join
     from msloss_sirr.ablation.reporting import keep, report
-    from msloss_sirr.ablation.results import find_results, join, read_results
+    from msloss_sirr.ablation.results import find_results, read_results
 
     if config.joined and config.out is not None:
         paths = [find_results(path) for path in config.report]
