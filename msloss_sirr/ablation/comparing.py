@@ -29,7 +29,7 @@ class Figure(NamedTuple):
     """To the baseline after as many steps, in the mean of the same seeds and images; ``None`` for itself, or if there
     is none."""
     between: Interval | None
-    """Where that difference lies; ``None`` also with a single seed, which tells nothing of others."""
+    """Where that difference lies; ``None`` also with a single seed or image, which tells nothing of others."""
     verdict: str
     """``better`` or ``worse`` if the interval says so, ``no difference seen`` if it contains zero; or why there is
     none."""
@@ -97,11 +97,13 @@ def _judged(own: _Seeds, base: _Seeds, metric: str) -> tuple[float | None, Inter
         return None, None, "no seed and image in common with the baseline"
     mean = float(differences.mean())
     trained = any(seed is not None for seeds in (own, base) for seed in seeds)
-    between = interval(differences)
-    if trained and len(differences) == 1:
-        return mean, None, "one seed: no interval"
-    if between is None:
+    seeds, images = differences.shape
+    if images == 1:
         return mean, None, "one image: no interval"
+    if trained and seeds == 1:
+        return mean, None, "one seed: no interval"
+    between = interval(differences)
+    assert between is not None  # noqa: S101  # there is more than one number
     if not between.excludes_zero:
         return mean, between, NO_DIFFERENCE
     return mean, between, "better" if (between.mean > 0) != is_better_lower(metric) else "worse"

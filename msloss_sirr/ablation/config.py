@@ -26,7 +26,7 @@ class AblateOptions(TrainOptions):
     """1: sets and metrics; 2: no depth, depth and ranged depth; 3: with and without pairs of RefGAN; 4: numbers of
     ranges; 5: multi-step losses; gradients: where they flow; weights: what the steps weigh."""
     seeds: tuple[int, ...] = (0, 1, 2)
-    """Seeds; every arm is trained with each of them. An interval needs two."""
+    """Seeds; every arm is trained with each of them. An interval needs two, and is to be relied on from three."""
     equal: Equal = "updates"
     """What is the same for all arms: updates, or compute, so that one step has three times the updates of three."""
     sets: tuple[str, ...] = ()

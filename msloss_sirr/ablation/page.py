@@ -225,7 +225,8 @@ def _title(metric: str) -> str:
 
 
 def _number(value: float, metric: str) -> str:
-    return f"{value:.{_DIGITS.get(metric, 4)}f}"
+    digits = _DIGITS.get(metric, 4)
+    return f"{round(value, digits) or 0.0:.{digits}f}"
 
 
 def _signed(value: float, metric: str) -> str:

@@ -120,6 +120,15 @@ def test_one_seed_says_nothing_of_others() -> None:
     assert (compared.between, compared.verdict, compared.spread) == (None, "one seed: no interval", None)
 
 
+def test_one_image_says_nothing_of_others() -> None:
+    found = results()
+    one = [s for s in found.scores if s.image == "a"]
+    compared = Comparison(Results(found.head, one)).figure("2-step", "val", 1, "psnr")
+    assert compared is not None
+    assert compared.difference == pytest.approx(1, abs=0.3)
+    assert (compared.between, compared.verdict) == (None, "one image: no interval")
+
+
 def test_what_has_no_seeds_is_compared_over_images() -> None:
     head = head_of("1", baseline=INPUT)
     given = [Score(INPUT, None, "val", i, 0, {"psnr": 20.0 + n}) for n, i in enumerate(IMAGES)]

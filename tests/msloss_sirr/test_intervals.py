@@ -87,3 +87,24 @@ def test_one_number_has_no_interval() -> None:
     with pytest.raises(ValueError, match="level is 1"):
         interval(np.zeros((2, 2)), level=1.0)
     assert not interval(np.zeros((2, 2))).excludes_zero
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_it_is_that_of_the_analysis_of_variance(seed: int) -> None:
+    """By sums of squares, of equals, where the degrees of freedom would often be fewer than either factor has."""
+    seeds, images = 5, 16
+    values = np.random.default_rng(seed).normal(size=(seeds, images))
+    total = ((values - values.mean()) ** 2).sum()
+    by_seed = images * ((values.mean(axis=1) - values.mean()) ** 2).sum()
+    by_image = seeds * ((values.mean(axis=0) - values.mean()) ** 2).sum()
+    free = np.array([seeds - 1, images - 1, (seeds - 1) * (images - 1)])
+    squares = np.array([by_seed, by_image, total - by_seed - by_image]) / free
+    whole = squares[0] + squares[1] - squares[2]
+    if whole > max(squares[:2]):
+        freedom = max(whole**2 / (squares**2 / free).sum(), seeds - 1)
+    else:
+        whole, freedom = max(zip(squares[:2], free[:2], strict=True))
+    half = stats.t.ppf(0.975, freedom) * np.sqrt(whole / values.size)
+    found = interval(values)
+    assert found is not None
+    np.testing.assert_allclose((found.low, found.high), (values.mean() - half, values.mean() + half))

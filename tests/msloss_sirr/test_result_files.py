@@ -113,3 +113,15 @@ def test_without_an_image_in_common_there_is_no_figure() -> None:
     found = results()
     apart = [s for s in found.scores if (s.seed == 0) == (s.image == "a")]
     assert Comparison(Results(found.head, apart)).figure("two", "val", 1, "psnr") is None
+
+
+def test_a_dollar_in_a_name_is_a_dollar(tmp_path: Path) -> None:
+    assert keep(results("$^$"), tmp_path / "own.csv") == ""
+
+
+def test_nothing_is_less_than_zero_by_its_sign_alone() -> None:
+    found = results()
+    small = [score._replace(values={"ssim": -0.00001}) for score in found.scores]
+    told = page(Results(found.head, small))
+    assert "| one | 0.0000 ± 0.0000 |" in told
+    assert "-0.0000" not in told
