@@ -126,9 +126,9 @@ class _Ablation:
             eval_steps=options.eval_steps,
             command=command(),
             facts={**self.facts, **self._facts()},
-            unlike=unlike_paper(study, self.base, options.sets, options.refgan),
+            unlike=unlike_paper(study, self.base, sets, options.refgan, options.equal),
             sets={name: SetFound(0, paper) for name, paper in names.items()},
-            absent=absent_sets(table.sets, options.sets) if table else {},
+            absent=absent_sets(table.sets, sets) if table else {},
             waiting=waiting,
         )
 

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from msloss_sirr.ablation.arms import Equal
 from msloss_sirr.ablation.studies import Study
 from msloss_sirr.ablation.waiting import absent_sets
 from msloss_sirr.catalogue.layout import parse_source
@@ -15,7 +16,7 @@ from msloss_sirr.training.written import changed
 _UNSAID = frozenset(
     {"out", "val", "seed", "device", "workers", "save_every", "tensorboard", "samples", "bear", "preset", "config"}
     | {"data.pairs", "data.photos", "data.pair_weights", "data.damaged", "data.cache", "data.cache_gib"}
-    | {"depth.weights", "loss.weights", "patience", "epoch_images", "checkpointing"}
+    | {"depth.weights", "loss.weights", "patience", "checkpointing"}
     | {"epochs", "iterations", "budget", "applications"}
 )
 """Options that change no result, those of which the paper says nothing, and those of length, told by themselves."""
@@ -23,7 +24,9 @@ _TRAINED_ON = ("flash", "nature")
 """The sets of the catalogue whose training pairs the paper takes."""
 
 
-def unlike_paper(study: Study, base: TrainConfig, sets: Iterable[str], refgan: str | None) -> tuple[str, ...]:
+def unlike_paper(
+    study: Study, base: TrainConfig, sets: Iterable[str], refgan: str | None, equal: Equal = "updates"
+) -> tuple[str, ...]:
     """Return in what an ablation differs from the experiment of the paper, a few words each; empty if in nothing.
 
     Args:
@@ -31,22 +34,29 @@ def unlike_paper(study: Study, base: TrainConfig, sets: Iterable[str], refgan: s
         base: what its arms differ from.
         sets: what it is evaluated on.
         refgan: pairs that RefGAN made, if it is trained on some.
+        equal: what its arms have as much of as each other.
     """
     paper = dataclasses.replace(PRESETS["paper"], val=base.val, out=base.out)
     then, now = flat_options(changed(paper, study.base)), flat_options(base)
+    told = _UNSAID.union(set.intersection(*(set(arm.changes) for arm in study.arms)))  # which every arm says for itself
     differ = [
         f"{name.removeprefix('data.').replace('_', '-')} {_written(now[name])}, not {_written(then[name])}"
         for name in then
-        if name not in _UNSAID and then[name] != now[name]
+        if name not in told and then[name] != now[name]
     ]
     shorter = [name for name in ("iterations", "budget") if now[name] is not None]
     if shorter or now["epochs"] != then["epochs"]:
         ends = shorter[0] if shorter else "epochs"
         differ.append(f"{ends} {now[ends]}, not {then['epochs']} epochs")
-    names = {source.name for source in map(parse_source, base.data.pairs) if source.split == "train"}
+    if equal == "compute":
+        differ.append("arms of fewer steps make more updates than those of the paper")
+    sources = {source.name if source.split == "train" else "" for source in map(parse_source, base.data.pairs)}
+    names = sources.intersection(_TRAINED_ON)
     trained = [name for name in _TRAINED_ON if name not in names]
     if trained:
         differ.append(f"not trained on the pairs of {' and '.join(trained)}")
+    if sources - names:
+        differ.append("trained on other pairs, too" if names else "trained on other pairs")
     if base.data.photos:
         differ.append("trained on photographs with reflections made by recipes, too")
     if refgan is None:

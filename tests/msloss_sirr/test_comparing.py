@@ -235,7 +235,9 @@ def test_only_the_experiment_of_the_paper_is_called_so(tmp_path: Path) -> None:
         ({"iterations": 5}, "iterations 5, not 100 epochs"),
         ({"data.crop": 96}, "crop 96, not 336"),
         ({"model.networks": "both"}, "model.networks both, not transmission"),
-        ({"data.pairs": ("flash/real/test=X", "nature/train=Y")}, "not trained on the pairs of flash"),
+        ({"epoch_images": 10}, "epoch-images 10, not 1350"),
+        ({"data.pairs": (*pairs, "OWN")}, "trained on other pairs, too"),
+        ({"data.pairs": (*pairs, "flash/real/test=X")}, "trained on other pairs, too"),
         ({"data.photos": (tmp_path,)}, "trained on photographs with reflections made by recipes, too"),
     ):
         assert unlike_paper(STUDIES["5"], changed(base, other), sets, "REFGAN") == (told,)
@@ -244,6 +246,18 @@ def test_only_the_experiment_of_the_paper_is_called_so(tmp_path: Path) -> None:
         "not evaluated on real-world (50)",
     )
     assert unlike_paper(STUDIES["weights"], base, sets, "REFGAN")[0] == "the paper has no such table"
+    without = changed(base, {"data.pairs": ("OWN", "nature/train=Y")})
+    assert unlike_paper(STUDIES["5"], without, sets, "REFGAN") == (
+        "not trained on the pairs of flash",
+        "trained on other pairs, too",
+    )
+    assert unlike_paper(STUDIES["5"], base, sets, "REFGAN", "compute") == (
+        "arms of fewer steps make more updates than those of the paper",
+    )
+    assert unlike_paper(STUDIES["5"], dataclasses.replace(base, steps=4), sets, "REFGAN") == ()  # no arm has four
+    for study in ("2", "4"):
+        own = changed(paper, {**STUDIES[study].base, "data.pairs": pairs, "model.depth": "none"})
+        assert unlike_paper(STUDIES[study], own, sets, "REFGAN") == ()  # arms say which depth they have
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3])
