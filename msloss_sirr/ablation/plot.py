@@ -36,8 +36,14 @@ def draw(results: Results, path: Path, metric: str = "psnr") -> None:
     if not arms:
         raise InputError("no arm has been measured yet beside the baseline: nothing to plot")
     sets = list(head.sets)
-    plain = {"text.parse_math": False}  # a dollar in a name is one
-    with mpl.rc_context({"svg.hashsalt": "msloss", "svg.fonttype": "path", "font.size": 9, **plain}):
+    with mpl.rc_context(
+        {
+            "svg.hashsalt": "msloss",
+            "svg.fonttype": "path",
+            "font.size": 9,
+            "text.parse_math": False,  # a dollar in a name is one
+        }
+    ):
         height = 1.6 + 0.22 * len(arms) * len(head.eval_steps)
         figure = Figure(figsize=(1.6 + 3.2 * len(sets), height), layout="constrained")
         panels = figure.subplots(1, len(sets), sharey=True, squeeze=False)[0]

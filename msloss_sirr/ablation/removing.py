@@ -1,18 +1,22 @@
 """Removers as the work of an ablation: trained as ever, scored on sets of pairs."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from msloss_sirr.ablation.running import Scored
+from msloss_sirr.data.sources import list_pairs
 from msloss_sirr.devices import find_device
 from msloss_sirr.evaluation.config import LpipsConfig, ProtocolName
 from msloss_sirr.evaluation.evaluating import evaluate_sets
+from msloss_sirr.evaluation.lpips import load_perceptual
 from msloss_sirr.evaluation.results import Numbers
 from msloss_sirr.models.checkpoint import load_remover
 from msloss_sirr.photo.loading import load_on
 from msloss_sirr.training.config import TrainConfig
 from msloss_sirr.training.loop import train
+from msloss_sirr.training.provenance import fingerprint, read_contents
 
 Parts: TypeAlias = Callable[[TrainConfig], Mapping[str, Any]]
 
@@ -43,11 +47,13 @@ class RemoverWork:
         self.lpips = lpips or LpipsConfig(())
         self._parts = parts
 
-    @property
+    @cached_property
     def scored_by(self) -> Mapping[str, Any]:
-        """What scores depend on."""
-        lpips = list(self.lpips.backbones)
-        return {**{name: getattr(self, name) for name in ("sets", "steps", "judged", "protocol")}, "lpips": lpips}
+        """What scores depend on; so do those on what files hold, and on the weights for LPIPS that are to be had."""
+        files = [path for text in self.sets for pair in list_pairs(text) for path in pair if path is not None]
+        own = {name: getattr(self, name) for name in ("sets", "steps", "judged", "protocol")}
+        networks = list(load_perceptual(self.lpips).networks)
+        return {**own, "files": fingerprint(read_contents(files)).sha256, "lpips": networks}
 
     def train(self, config: TrainConfig) -> None:
         """Train a remover."""
@@ -75,11 +81,20 @@ class RemoverWork:
             if each.steps == self.steps[0]:
                 images.append((each.set_name, each.image, 0, _measured(each.before)))
             images.append((each.set_name, each.image, each.steps or 0, _measured(each.after)))
-        wanting = {name: f"the weights of its network (--{name.replace('_', '.')} FILE)" for name in report.wanting}
-        return Scored(images, wanting)
+        return Scored(images, {name: _wanted(name, why) for name, why in report.wanting.items()})
 
     def _weights(self, config: TrainConfig) -> Path:
         return config.out / f"{self.judged}.safetensors"
+
+
+def _wanted(name: str, why: str) -> str:
+    """Return what a metric waits for, in words without paths.
+
+    >>> _wanted("lpips_alex", "the package lpips is not installed; pip install lpips")
+    'the package lpips'
+    """
+    package, missing, _ = why.partition(" is not installed")
+    return package if missing else f"the weights of its network (--{name.replace('_', '.')} FILE)"
 
 
 def _measured(numbers: Numbers) -> dict[str, float]:

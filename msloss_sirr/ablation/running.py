@@ -6,6 +6,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -74,7 +75,14 @@ def jobs_of(arms: Mapping[Arm, TrainConfig], seeds: Sequence[int], out: Path) ->
         arms: with their configurations.
         seeds: of each.
         out: folder of the ablation; that of a training is ``runs/ARM/seed-N`` in it.
+
+    Raises:
+        ValueError: if two arms would have the same folder, or one is called as the photographs as they are.
     """
+    names = [arm.name for arm in arms]
+    folders = [slug(name).casefold() for name in names]
+    if not all(folders) or len(set(folders)) < len(folders) or INPUT in folders:
+        raise ValueError(f"arms are {names}; give names that differ in letters or digits, and none is {INPUT!r}")
     return [
         Job(arm.name, seed, dataclasses.replace(config, seed=seed, out=out / "runs" / slug(arm.name) / f"seed-{seed}"))
         for seed in seeds
@@ -120,7 +128,7 @@ def work_through(jobs: Sequence[Job], work: Work, say: Callable[[str], None]) ->
             _keep(job.folder / _TRAINED, _run(job, work.parameters(job.config))._asdict())
             for name in _STATES:  # several times as large as the networks, and of no more use
                 (job.folder / name).unlink(missing_ok=True)
-        if _read(job.folder / _SCORED).get("scored_by") != work.scored_by:
+        if not _is_scored(job, work):
             found = work.score(job.config)
             _keep(job.folder / _SCORED, {"scored_by": work.scored_by, **found._asdict()})
         yield job
@@ -128,8 +136,12 @@ def work_through(jobs: Sequence[Job], work: Work, say: Callable[[str], None]) ->
 
 def runs_of(jobs: Sequence[Job]) -> list[Run]:
     """Return what the trainings took that have ended."""
-    told = [_read(job.folder / _TRAINED) for job in jobs if job.trained]
-    return [Run(**{**each, "steps": tuple(each["steps"])}) for each in told]
+    runs = []
+    for job in jobs:
+        if job.trained:
+            with _undamaged(job.folder / _TRAINED) as told:
+                runs.append(Run(**{**told, "steps": tuple(told["steps"])}))
+    return runs
 
 
 def scores_of(jobs: Sequence[Job], work: Work) -> tuple[list[Score], dict[str, str]]:
@@ -138,16 +150,16 @@ def scores_of(jobs: Sequence[Job], work: Work) -> tuple[list[Score], dict[str, s
     scores: list[Score] = []
     wanting: dict[str, str] = {}
     for job in jobs:
-        told = _read(job.folder / _SCORED)
-        if not told or told["scored_by"] != work.scored_by:
+        if not _is_scored(job, work):
             continue
-        wanting.update(told["wanting"])
-        for set_name, image, steps, values in told["images"]:
-            score = Score(job.arm if steps else INPUT, job.seed if steps else None, set_name, image, steps, values)
-            if steps:
-                scores.append(score)
-            else:
-                of_input.setdefault((set_name, image), score)
+        with _undamaged(job.folder / _SCORED) as told:
+            wanting.update(told["wanting"])
+            for set_name, image, steps, values in told["images"]:
+                score = Score(job.arm if steps else INPUT, job.seed if steps else None, set_name, image, steps, values)
+                if steps:
+                    scores.append(score)
+                else:
+                    of_input.setdefault((set_name, image), score)
     return [*of_input.values(), *scores], wanting
 
 
@@ -183,15 +195,21 @@ def _run(job: Job, parameters: int) -> Run:
     )
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """Return what a file holds; nothing if there is none."""
+def _is_scored(job: Job, work: Work) -> bool:
+    path = job.folder / _SCORED
     if not path.exists():
-        return {}
+        return False
+    with _undamaged(path) as told:
+        return bool(told["scored_by"] == work.scored_by)
+
+
+@contextmanager
+def _undamaged(path: Path) -> Iterator[Any]:
+    """Yield what a file holds; what it lacks, or holds of another kind, is its damage."""
     try:
-        told: dict[str, Any] = json.loads(path.read_bytes())
-    except ValueError as error:
+        yield json.loads(path.read_bytes())
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is damaged; delete it to have it made again") from error
-    return told
 
 
 def _keep(path: Path, told: Mapping[str, Any]) -> None:

@@ -2,16 +2,19 @@
 
 import dataclasses
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
+import torchvision
 
 from msloss_sirr import InputError, TrainConfig
 from msloss_sirr.ablation import removing
@@ -20,6 +23,7 @@ from msloss_sirr.ablation.arms import INPUT, Arm
 from msloss_sirr.ablation.config import AblateOptions
 from msloss_sirr.ablation.reporting import keep, report
 from msloss_sirr.ablation.results import Results, read_results
+from msloss_sirr.ablation.running import Job, Work, runs_of, scores_of
 from msloss_sirr.ablation.studies import Study
 from msloss_sirr.ablation.waiting import paper_title
 from msloss_sirr.cli import main
@@ -160,6 +164,49 @@ def test_another_set_is_evaluated_without_another_training(
     assert list(more.head.sets) == ["pairs", "composites-linear", "composites-clip", "composites-screen"]
     assert {s.steps for s in more.scores} == {0, 1, 3}
     assert all(found.images for found in more.head.sets.values())
+
+
+def test_scores_are_taken_anew_if_what_they_depend_on_is_another(
+    options: AblateOptions, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = count_trainings(monkeypatch)
+    shutil.copytree(pairs, tmp_path / "set")
+    options = dataclasses.replace(options, seeds=(0,), sets=(str(tmp_path / "set"),), lpips=LpipsConfig(("alex",)))
+    first = run(options)
+    assert first.head.wanting == {"lpips_alex": "the weights of its network (--lpips.alex FILE)"}
+    shown = next((tmp_path / "set" / "ambient").iterdir())
+    shown.write_bytes((tmp_path / "set" / "transmission" / shown.name).read_bytes())
+    other = run(options)
+    differ = [(a, b) for a, b in zip(first.scores, other.scores, strict=True) if a != b]
+    assert {a.image for a, _ in differ} == {shown.stem}
+    assert len(differ) == 1 + 2 * 2  # the input, then arms by steps
+
+    torch.manual_seed(0)
+    torch.save(torchvision.models.alexnet().state_dict(), tmp_path / "alex.pth")
+    for size, folder in ((40, "ambient"), (40, "transmission")):
+        for path in (tmp_path / "set" / folder).iterdir():
+            save(path, smooth(1, size, size))
+    measured = run(dataclasses.replace(options, lpips=LpipsConfig(("alex",), alex=tmp_path / "alex.pth")))
+    assert measured.metrics == ["psnr", "ssim", "lpips_alex"]
+    assert not measured.head.wanting
+    assert len(done) == 2
+
+
+@pytest.mark.parametrize("name", ["trained.json", "scores.json"])
+@pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"scored_by": 1}'])
+def test_a_damaged_note_of_what_is_done_is_told(options: AblateOptions, name: str, text: str) -> None:
+    job = Job("one", 0, dataclasses.replace(TrainConfig(val=options.val, out=options.out)))
+    options.out.mkdir()
+    (options.out / name).write_text(text)
+
+    with pytest.raises(InputError, match=rf"{name} is damaged; delete it to have it made again"):
+        runs_of([job]) if name == "trained.json" else scores_of([job], cast(Work, SimpleNamespace(scored_by=1)))
+
+
+def test_arms_with_one_folder_are_refused(options: AblateOptions) -> None:
+    for names in (("a b", "a-b"), ("A", "a"), ("input", "b"), ("é", "b")):
+        with pytest.raises(ValueError, match="give names that differ in letters or digits"):
+            ablate(options, say=silent, study=dataclasses.replace(STUDY, arms=tuple(map(Arm, names)), baseline="b"))
 
 
 def test_interrupted_anywhere_it_ends_with_the_same_figures(
