@@ -3,12 +3,14 @@
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 from torch import Tensor
 
 from msloss_sirr.errors import InputError
+from msloss_sirr.files import whole_file
 from msloss_sirr.images.listing import find_images
 from msloss_sirr.images.reading import read_pixels, to_bytes, to_float
 from msloss_sirr.images.writing import write_pixels
@@ -30,12 +32,20 @@ class FixedComposite(NamedTuple):
 def composites(recipe: Recipe, photos: Sequence[Tensor]) -> Iterator[FixedComposite]:
     """Yield photograph i behind a reflection of photograph i + 7, with seed i, unless the recipe rejects it.
 
+    Of seven photographs, that would be itself: it is the next one, then.
+
     Args:
         recipe: makes them, as it is published.
-        photos: ``(3, H, W)`` each in [0, 1]; two are cut to the size that they share.
+        photos: two or more, ``(3, H, W)`` each in [0, 1]; two are cut to the size that they share.
+
+    Raises:
+        ValueError: if there are fewer.
     """
+    if len(photos) < 2:
+        raise ValueError("one photograph has no other to reflect; give two or more")
+    apart = _APART if _APART % len(photos) else 1
     for number, scene in enumerate(photos):
-        other = photos[(number + _APART) % len(photos)]
+        other = photos[(number + apart) % len(photos)]
         height, width = (min(a, b) for a, b in zip(scene.shape[1:], other.shape[1:], strict=True))
         made = recipe(scene[None, :, :height, :width], other[None, :, :height, :width], [number])
         if made.kept.all():
@@ -51,20 +61,44 @@ def write_composites(photos: Path, out: Path, recipes: Iterable[str] = tuple(REC
         recipes: names of recipes.
 
     Raises:
-        InputError: if there are no photographs, or the composites there are of others.
+        InputError: if there are no two photographs, two have the same name but for the suffix, or the composites there
+            are of others.
     """
     files = find_images(photos)
+    if len(files) < 2:
+        raise InputError(f"{photos} holds one photograph, which has no other to reflect; give two or more")
+    for first, second in pairwise(sorted(files, key=lambda path: path.stem)):
+        if first.stem == second.stem:
+            raise InputError(f"{first} and {second.name} have the same name; keep one of them")
     told = {"photos": [path.name for path in files], "bytes": [path.stat().st_size for path in files]}
     folders = []
     for name in recipes:
         folder = out / f"composites-{name}"
         if not (folder / _MANIFEST).exists():
-            _write(folder, [to_float(read_pixels(path)) for path in files], RECIPES[name], files)
-            (folder / _MANIFEST).write_text(json.dumps(told) + "\n")
-        elif json.loads((folder / _MANIFEST).read_text()) != told:
+            _write(folder, _Photos(files), RECIPES[name], files)
+            with whole_file(folder / _MANIFEST) as partial:
+                partial.write_text(json.dumps(told) + "\n")
+        elif (folder / _MANIFEST).read_bytes() != f"{json.dumps(told)}\n".encode():
             raise InputError(f"{folder} holds composites of other photographs; give another folder")
         folders.append(folder)
     return folders
+
+
+class _Photos(Sequence[Tensor]):
+    """Photographs that are read when they are asked for: a folder of them need not fit in memory."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self.files = files
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    @overload
+    def __getitem__(self, index: int) -> Tensor: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Tensor]: ...
+    def __getitem__(self, index: int | slice) -> Tensor | Sequence[Tensor]:
+        return _Photos(self.files[index]) if isinstance(index, slice) else to_float(read_pixels(self.files[index]))
 
 
 def _write(folder: Path, photos: Sequence[Tensor], recipe: Recipe, files: Sequence[Path]) -> None:
