@@ -21,7 +21,7 @@ from msloss_sirr.ablation.running import (
 from msloss_sirr.ablation.scale import unlike_paper
 from msloss_sirr.ablation.studies import STUDIES, Study
 from msloss_sirr.ablation.waiting import Waiting, absent_sets, paper_title
-from msloss_sirr.data.sources import training_files
+from msloss_sirr.data.sources import list_pairs, training_files
 from msloss_sirr.errors import InputError
 from msloss_sirr.evaluation.composites import write_composites
 from msloss_sirr.evaluation.protocols import PROTOCOLS
@@ -94,7 +94,8 @@ class _Ablation:
         for arm, told in waiting.items():
             self.say(f"{arm} waits for {told}")
         sets = self._sets()
-        open_entries(sets, depth=options.depth.source == "stored" and options.model.depth != "none")
+        guided = any(job.config.model.depth != "none" for job in jobs)
+        open_entries(sets, depth=options.depth.source == "stored" and guided)
         work = RemoverWork(sets, options.eval_steps, options.judged, options.protocol, options.lpips, self.parts)
         head = self._head(sets, waiting)
         results = _results(head, jobs, work)
@@ -125,14 +126,14 @@ class _Ablation:
             seeds=options.seeds,
             eval_steps=options.eval_steps,
             command=command(),
-            facts={**self.facts, **self._facts()},
+            facts={**self.facts, **self._facts(sets)},
             unlike=unlike_paper(study, self.base, sets, options.refgan, options.equal),
             sets={name: SetFound(0, paper) for name, paper in names.items()},
             absent=absent_sets(table.sets, sets) if table else {},
             waiting=waiting,
         )
 
-    def _facts(self) -> dict[str, str]:
+    def _facts(self, sets: Sequence[str]) -> dict[str, str]:
         options, base = self.options, self.base
         model = base.model
         files = training_files(base.data)
@@ -141,8 +142,12 @@ class _Ablation:
         judged = (
             "the last weights" if options.judged == "last" else "the weights that score best on the validation pairs"
         )
-        if options.judged == "best" and str(options.val) in (options.sets or (str(options.val),)):
+        shown = _files(sets)
+        if options.judged == "best" and shown & _files([str(options.val)]):
             judged += ", which are evaluated on, too, so that all figures flatter"
+        known = shown.intersection(path.resolve() for found in files.values() for path in found)
+        if known:
+            judged += f" ({len(known)} of {len(shown)} files that are evaluated on are trained on, too)"
         images = f"a batch of {base.batch}" + (f", {base.accumulate} to an update" if base.accumulate > 1 else "")
         return {
             "network": f"{model.architecture} of {' '.join(map(str, model.channels))} channels, "
@@ -160,6 +165,11 @@ class _Ablation:
             "machine": f"{here['device']}, torch {torch}, {here['threads']} threads, {base.precision}",
             "revision": str(here["revision"]),
         }
+
+
+def _files(sets: Sequence[str]) -> set[Path]:
+    """Return the files of sets of pairs."""
+    return {path.resolve() for text in sets for pair in list_pairs(text) for path in pair if path is not None}
 
 
 def _length(config: TrainConfig) -> str:

@@ -55,6 +55,8 @@ class AblateOptions(TrainOptions):
     def __post_init__(self) -> None:
         """Refuse what cannot be compared."""
         super().__post_init__()
+        if self.report:
+            raise InputError("report is for the command line, where nothing is trained with it; leave it out")
         for name in ("seeds", "eval_steps"):
             given = getattr(self, name)
             if not given or len(set(given)) < len(given):

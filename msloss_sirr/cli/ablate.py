@@ -21,7 +21,7 @@ def command(words: Sequence[str]) -> Any:
     Raises:
         InputError: if a file of options cannot be used.
     """
-    if "--report" in words and "ablate" in words[:1]:
+    if "ablate" in words[:1] and any(word.partition("=")[0] == "--report" for word in words):
         return Annotated[ReportConfig, subcommand("ablate")]
     named = words[1] if "ablate" in words[:1] and words[1:] and words[1] in STUDIES else None
     if named is None and "ablate" in words[:1] and not {"-h", "--help"} & {*words}:

@@ -346,6 +346,26 @@ def test_results_of_other_seeds_are_joined(
     assert "give --out" in fails(capsys, "ablate", "--report", *parts, "--joined")
 
 
+def test_what_is_known_already_is_told(options: AblateOptions, pairs: Path, tmp_path: Path) -> None:
+    """The validation pairs by another path, and pairs that are trained on; nothing is trained here."""
+    (tmp_path / "link").symlink_to(pairs)
+    shutil.copytree(pairs, tmp_path / "own")
+
+    def told(**changes: Any) -> str:
+        waiting = dataclasses.replace(
+            STUDY, arms=(Arm("one", needs_refgan=True),), baseline="one"
+        )  # nothing is trained
+        made = dataclasses.replace(options, **changes)
+        return ablate(made, say=silent, study=waiting).head.facts["evaluated"]
+
+    assert "flatter" not in told(judged="last")
+    assert "flatter" in told(judged="best")
+    assert "flatter" in told(judged="best", sets=(f"{tmp_path / 'link'}/",))
+    assert "flatter" not in told(judged="best", sets=(str(tmp_path / "own"),))
+    assert "(8 of 8 files that are evaluated on are trained on, too)" in told(sets=(str(tmp_path / "link"),))
+    assert "trained on" not in told(sets=(str(tmp_path / "own"),))
+
+
 def test_without_matplotlib_there_is_a_page_that_shows_no_plot(
     options: AblateOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -366,13 +386,22 @@ def test_without_matplotlib_there_is_a_page_that_shows_no_plot(
         (["ablate", "5", "--eval-steps", "0"], "eval_steps are (0,); give 1 or more"),
         (["ablate", "5", "--budget", "1h"], "or --equal compute"),
         (["ablate", "5", "--sets", "NOWHERE"], "NOWHERE does not exist"),
+        (["ablate", "5", "--depth.source", "stored", "--model.depth", "pure"], "has no depth image"),
+        (["ablate", "2", "--depth.source", "stored"], "has no depth image"),
         (["ablate", "--report", "NOWHERE"], "cannot read NOWHERE"),
+        (["ablate", "--report=NOWHERE"], "cannot read NOWHERE"),
+        (["ablate", "5", "--report=NOWHERE", "--out", "X"], "cannot read NOWHERE"),
+        (["ablate", "6"], "name what is compared first"),
+        (["ablate", "5", "--iterations", "-3"], "iterations is -3"),
+        (["ablate", "5", "--seeds"], "seeds are (); give one or more"),
+        (["ablate", "5", "--seeds", "-1"], "give numbers from 0"),
+        (["ablate", "5", "--composites", "NOWHERE"], "NOWHERE does not exist"),
     ],
 )
 def test_mistakes_are_one_line(
     given: list[str], told: str, words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    more = words if given[1:2] == ["5"] else []
+    more = words if given[1:2] in (["5"], ["2"]) and "--report=NOWHERE" not in given else []
     assert told in fails(capsys, given[0], *given[1:2], *more, *given[2:])
 
 
