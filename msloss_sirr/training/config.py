@@ -195,6 +195,12 @@ class TrainConfig(RunConfig):
             raise InputError(f"encoder_lr is {self.encoder_lr}; give a share of the learning rate, 0 or more")
         if not 0 <= self.average < 1:
             raise InputError(f"average is {self.average}; give a number from 0 to below 1, 0.999 say")
+        held_at_first = self.model.networks == "both" and self.loss.reflection_target == "first"
+        if self.loss.over_steps == "last" and self.steps > 1 and self.loss.reflection and held_at_first:
+            raise InputError(
+                "over_steps is last, but R is held to its target at the first step alone: the reflection net would "
+                "have no loss; give --loss.reflection-target residual, or train --model.networks transmission"
+            )
         if self.loss.tolerance and self.distill.teachers:
             raise InputError(
                 f"tolerance is {self.loss.tolerance}, but there is a teacher: a pair that is misaligned, blended with "

@@ -211,7 +211,7 @@ def test_tables_of_the_paper_are_whole() -> None:
 @pytest.mark.parametrize("preset", ["paper", "small", "compact"])
 def test_every_arm_is_a_training(study: str, preset: str, tmp_path: Path) -> None:
     each = STUDIES[study]
-    base = dataclasses.replace(PRESETS[preset], val=tmp_path, out=tmp_path)
+    base = changed(dataclasses.replace(PRESETS[preset], val=tmp_path, out=tmp_path), each.base)
     names = [arm.name for arm in each.arms]
     assert len(set(names)) == len(names)
     assert each.baseline in (*names, INPUT)
@@ -236,6 +236,7 @@ def test_only_the_experiment_of_the_paper_is_called_so(tmp_path: Path) -> None:
         ({"data.crop": 96}, "crop 96, not 336"),
         ({"model.networks": "both"}, "model.networks both, not transmission"),
         ({"epoch_images": 10}, "epoch-images 10, not 1350"),
+        ({"lr": 1e-3}, "lr 0.001, not 0.0001"),
         ({"data.pairs": (*pairs, "OWN")}, "trained on other pairs, too"),
         ({"data.pairs": (*pairs, "flash/real/test=X")}, "trained on other pairs, too"),
         ({"data.photos": (tmp_path,)}, "trained on photographs with reflections made by recipes, too"),

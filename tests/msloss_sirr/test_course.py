@@ -141,10 +141,9 @@ def test_applications_are_counted_through_a_step_that_is_added_and_a_resume(
 
 def test_truncated_gradients_are_those_of_steps_without_a_past(config: TrainConfig) -> None:
     trained = []
+    loss = LossConfig(over_steps="last", reflection_target="residual")
     for name, truncate in (("full", None), ("cut", 1), ("long", 2)):
-        each = dataclasses.replace(
-            config, out=config.out / name, truncate=truncate, steps=2, iterations=1, loss=LossConfig(over_steps="last")
-        )
+        each = dataclasses.replace(config, out=config.out / name, truncate=truncate, steps=2, iterations=1, loss=loss)
         train(each)
         trained.append(
             torch.cat([weight.flatten() for weight in load_remover(each.out / "last.safetensors").parameters()])
@@ -152,6 +151,15 @@ def test_truncated_gradients_are_those_of_steps_without_a_past(config: TrainConf
     full, cut, long = trained
     assert torch.equal(full, long)
     assert not torch.equal(full, cut)
+
+
+def test_a_reflection_net_without_a_loss_is_refused(config: TrainConfig) -> None:
+    last = LossConfig(over_steps="last")
+    with pytest.raises(InputError, match="the reflection net would have no loss"):
+        dataclasses.replace(config, steps=2, loss=last)
+    dataclasses.replace(config, steps=1, loss=last)
+    dataclasses.replace(config, steps=2, loss=dataclasses.replace(last, reflection=0.0))
+    dataclasses.replace(config, steps=2, loss=last, model=dataclasses.replace(config.model, networks="transmission"))
 
 
 @pytest.mark.parametrize("other", [{"iterations": 3}, {"budget": "1m"}])
