@@ -11,6 +11,7 @@ from msloss_sirr.ablation.results import Head, Results, SetFound
 from msloss_sirr.ablation.running import (
     Job,
     Work,
+    check_same_data,
     check_unchanged,
     command,
     jobs_of,
@@ -91,6 +92,7 @@ class _Ablation:
         waiting = {arm.name: told for arm, config in self.arms.items() if (told := needed.of(arm, config))}
         jobs = jobs_of({arm: c for arm, c in self.arms.items() if arm.name not in waiting}, options.seeds, options.out)
         check_unchanged(jobs)
+        check_same_data(jobs)
         for arm, told in waiting.items():
             self.say(f"{arm} waits for {told}")
         sets = self._sets()

@@ -13,9 +13,11 @@ from typing import Any, NamedTuple, Protocol
 
 from msloss_sirr.ablation.arms import INPUT, Arm
 from msloss_sirr.ablation.results import Run, Score
+from msloss_sirr.data.sources import training_files
 from msloss_sirr.errors import InputError
 from msloss_sirr.files import whole_file
 from msloss_sirr.training.config import TrainConfig
+from msloss_sirr.training.provenance import Source, changed, fingerprint, read_contents
 from msloss_sirr.training.run import differences
 from msloss_sirr.training.stopping import Stopped
 
@@ -108,6 +110,30 @@ def check_unchanged(jobs: Sequence[Job]) -> None:
         if differ:
             raise InputError(
                 f"{job.folder} was begun with other options ({', '.join(differ)}); give those again, or another --out"
+            )
+
+
+def check_same_data(jobs: Sequence[Job]) -> None:
+    """Raise ``InputError`` if some are still to be trained, on files that hold something else than for those that were.
+
+    A training that was interrupted asks this for itself as it goes on.
+    """
+    if all(job.trained for job in jobs):
+        return
+    now: dict[str, Source] = {}
+    for job in jobs:
+        if not job.trained:
+            continue
+        config = job.config
+        stored = config.model.depth != "none" and config.depth.source == "stored"
+        files = training_files(config.data, config.val, depth=stored)
+        now |= {name: fingerprint(read_contents(found)) for name, found in files.items() if name not in now}
+        with _undamaged(job.folder / "provenance.json") as told:
+            then = {name: told[-1]["data"].get(name) for name in files}
+        differ = changed(then, {name: now[name] for name in files})
+        if differ:
+            raise InputError(
+                f"{job.folder} was trained on other data ({', '.join(differ)}); give that again, or another --out"
             )
 
 

@@ -35,6 +35,8 @@ from msloss_sirr.holding import held
 from msloss_sirr.models.checkpoint import load_remover
 from msloss_sirr.synthesis.config import SynthesisConfig
 from msloss_sirr.synthesis.making import build_synthesis
+from msloss_sirr.training import loop
+from msloss_sirr.training.pace import half_cosine
 
 from .conftest import fails, interrupt_at, save, smooth
 
@@ -140,6 +142,50 @@ def test_compute_is_equal_if_asked_for(options: AblateOptions) -> None:
         "one step": (8, 8),
         "two steps": (4, 8),
     }
+
+
+def test_arms_of_a_seed_begin_alike_see_the_same_and_slow_down_alike(
+    options: AblateOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the number of steps is raised, and trainings have other numbers of updates."""
+    begun: list[torch.Tensor] = []
+    rates: list[list[tuple[int, float]]] = []
+    seen: list[list[torch.Tensor]] = []
+    learn, begin, validate = loop._Training.learn, loop._Training.begin, loop._Training._validate
+
+    def beginning(training: Any) -> None:
+        begun.append(torch.cat([w.detach().flatten().clone() for w in training.remover.parameters()]))
+        seen.append([])
+        rates.append([])
+        begin(training)
+
+    def learning(training: Any, draws: Any) -> Any:
+        seen[-1].append(torch.cat([each.flatten().double() for each in (draws.first, draws.second, draws.seed)]))
+        rates[-1].append((training.schedule.steps, training.optimizer.param_groups[0]["lr"]))
+        return learn(training, draws)
+
+    def without_gain(training: Any, samples: Any) -> Any:
+        found = validate(training, samples)
+        return found._replace(after=found.after._replace(psnr=20.0))
+
+    monkeypatch.setattr(loop._Training, "_validate", without_gain)
+    monkeypatch.setattr(loop._Training, "begin", beginning)
+    monkeypatch.setattr(loop._Training, "learn", learning)
+    arms = (*STUDY.arms, Arm("raised", {"steps": 2, "start_steps": 1, "patience": 0, "loss.scale": 3.0}))
+    options = dataclasses.replace(options, seeds=(0,), equal="compute", epochs=3)
+    found = ablate(options, say=silent, study=dataclasses.replace(STUDY, arms=arms))
+    assert all(torch.equal(each, begun[0]) for each in begun)
+    assert [len(each) for each in seen][:2] == [12, 6]
+    for each in seen:
+        assert all(torch.equal(a, b) for a, b in zip(each, seen[0], strict=False))
+    for run_of, each in zip(found.head.runs, rates, strict=True):
+        assert run_of.applications in (12, 13)
+        spent = 0
+        for steps, rate in each:
+            assert rate == pytest.approx(options.lr * half_cosine(spent / 12))
+            spent += steps
+        assert spent == run_of.applications
+    assert {steps for steps, _ in rates[2]} == {1, 2}
 
 
 def test_what_is_done_is_not_done_again(options: AblateOptions, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,6 +307,17 @@ def test_two_at_once_and_other_options_are_refused(
     with pytest.raises(InputError, match=rf"{folder} was begun with other options \(lr: 0.001 then, 0.1 now\); give"):
         run(dataclasses.replace(options, lr=0.1))
     run(dataclasses.replace(options, seeds=(0,), workers=1, save_every="1s"))  # which change no result
+
+
+def test_arms_are_not_trained_on_different_data(options: AblateOptions, photos: Path) -> None:
+    options = dataclasses.replace(options, seeds=(0,), epochs=1)
+    run(options)
+    save(photos / "photo 0.png", smooth(9))
+    run(options)  # nothing is trained any more
+    folder = options.out / "runs" / "one-step" / "seed-0"
+    told = rf"{folder} was trained on other data \(photos {photos}: 6 files \(\w+\) then, 6 files \(\w+\) now\); give"
+    with pytest.raises(InputError, match=told):
+        run(dataclasses.replace(options, seeds=(0, 1)))
 
 
 def test_a_row_that_cannot_be_run_says_what_it_waits_for(words: list[str], tmp_path: Path) -> None:
