@@ -17,7 +17,7 @@ import torch
 import torchvision
 
 from msloss_sirr import InputError, TrainConfig
-from msloss_sirr.ablation import removing
+from msloss_sirr.ablation import removing, running
 from msloss_sirr.ablation.ablating import ablate, results_path
 from msloss_sirr.ablation.arms import INPUT, Arm
 from msloss_sirr.ablation.config import AblateOptions
@@ -272,6 +272,26 @@ def test_interrupted_anywhere_it_ends_with_the_same_figures(
     done = count_trainings(monkeypatch)
     assert run(broken).scores == whole.scores
     assert len(done) == 3  # the first was whole but for its scores
+
+
+def test_killed_before_it_notes_that_a_training_has_ended_it_does_not_train_again(
+    options: AblateOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = dataclasses.replace(options, seeds=(0,), epochs=1)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "_keep", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(options)
+    weights = options.out / "runs" / "one-step" / "seed-0" / "last.safetensors"
+    before = weights.read_bytes()
+    found = run(options)
+    assert weights.read_bytes() == before
+    assert [each.updates for each in found.head.runs] == [2, 2]
+    assert (weights.parent / "metrics.jsonl").read_text().count("\n") == 1
 
 
 def test_killed_it_goes_on_by_the_same_command(words: list[str], tmp_path: Path) -> None:
