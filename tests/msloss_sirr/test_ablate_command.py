@@ -136,11 +136,12 @@ def test_trainings_may_be_of_another_task(options: AblateOptions) -> None:
     assert found.head.facts["task"] == "another"
 
 
-def test_compute_is_equal_if_asked_for(options: AblateOptions) -> None:
-    found = run(dataclasses.replace(options, seeds=(0,), equal="compute"))
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_compute_is_equal_if_asked_for(options: AblateOptions, accumulate: int) -> None:
+    found = run(dataclasses.replace(options, seeds=(0,), equal="compute", accumulate=accumulate))
     assert {each.arm: (each.updates, each.applications) for each in found.head.runs} == {
-        "one step": (8, 8),
-        "two steps": (4, 8),
+        "one step": (8 // accumulate, 8),
+        "two steps": (4 // accumulate, 8),
     }
 
 
