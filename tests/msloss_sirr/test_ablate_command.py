@@ -16,7 +16,7 @@ import pytest
 import torch
 import torchvision
 
-from msloss_sirr import InputError, TrainConfig
+from msloss_sirr import InputError, Remover, TrainConfig
 from msloss_sirr.ablation import removing, running
 from msloss_sirr.ablation.ablating import ablate, results_path
 from msloss_sirr.ablation.arms import INPUT, Arm
@@ -32,7 +32,7 @@ from msloss_sirr.evaluation.composites import write_composites
 from msloss_sirr.evaluation.config import LpipsConfig
 from msloss_sirr.evaluation.scores import evaluate
 from msloss_sirr.holding import held
-from msloss_sirr.models.checkpoint import load_remover
+from msloss_sirr.models.checkpoint import load_remover, save_remover
 from msloss_sirr.synthesis.config import SynthesisConfig
 from msloss_sirr.synthesis.making import build_synthesis
 from msloss_sirr.training import loop
@@ -143,6 +143,20 @@ def test_compute_is_equal_if_asked_for(options: AblateOptions, accumulate: int) 
         "one step": (8 // accumulate, 8),
         "two steps": (4 // accumulate, 8),
     }
+
+
+@pytest.mark.parametrize("judged", ["last", "best"])
+def test_the_weights_that_are_judged_are_those_asked_for(config: TrainConfig, pairs: Path, judged: Any) -> None:
+    config.out.mkdir()
+    for seed, name in enumerate(("last", "best")):
+        torch.manual_seed(seed)
+        remover = Remover(config.model)
+        for weight in remover.parameters():  # those of a new one return the photograph as it is
+            torch.nn.init.normal_(weight, std=0.1)
+        save_remover(remover, config.out / f"{name}.safetensors")
+    found = removing.RemoverWork([str(pairs)], (1,), judged).score(config).images
+    by_hand = evaluate(load_remover(config.out / f"{judged}.safetensors"), open_pairs(pairs))
+    assert [v["psnr"] for _, _, steps, v in found if steps] == pytest.approx([each.after.psnr for each in by_hand])
 
 
 def test_arms_of_a_seed_begin_alike_see_the_same_and_slow_down_alike(
