@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, Suppress
 
 from msloss_sirr.ablation.arms import Equal
-from msloss_sirr.ablation.studies import StudyName
+from msloss_sirr.ablation.studies import OF_ANY_TASK, StudyName
 from msloss_sirr.errors import InputError
 from msloss_sirr.evaluation.config import LpipsConfig, ProtocolName
 from msloss_sirr.fields import check_fields
@@ -25,6 +25,9 @@ class AblateOptions(TrainOptions):
     table: Positional[StudyName]
     """1: sets and metrics; 2: no depth, depth and ranged depth; 3: with and without pairs of RefGAN; 4: numbers of
     ranges; 5: multi-step losses; gradients: where they flow; weights: what the steps weigh."""
+    val: Path
+    """Real pairs that trainings are validated on, as of msloss-sirr train; with a --task, a folder of photographs, which
+    are degraded always in the same way, to validate and to evaluate on."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds; every arm is trained with each of them. An interval needs two."""
     equal: Equal = "updates"
@@ -55,6 +58,7 @@ class AblateOptions(TrainOptions):
     def __post_init__(self) -> None:
         """Refuse what cannot be compared."""
         super().__post_init__()
+        self._check_task_of_table()
         for name in ("seeds", "eval_steps"):
             given = getattr(self, name)
             if not given or len(set(given)) < len(given):
@@ -63,6 +67,18 @@ class AblateOptions(TrainOptions):
             raise InputError(f"eval_steps are {self.eval_steps}; give 1 or more")
         if not all(0 <= seed < 2**32 for seed in self.seeds):
             raise InputError(f"seeds are {self.seeds}; give numbers from 0 to {2**32 - 1}")
+
+    def _check_task_of_table(self) -> None:
+        """Raise ``InputError`` if a task is to be compared that the table, or what is evaluated on, is not of."""
+        if self.task == "reflections":
+            return
+        if self.table not in OF_ANY_TASK:
+            raise InputError(f"{self.table} is of reflections; give --task to one of {', '.join(OF_ANY_TASK)}")
+        if self.sets or self.composites is not None or self.refgan is not None:
+            raise InputError(
+                f"task is {self.task}, which is evaluated on the photographs of --val, degraded; leave out --sets, "
+                "--composites and --refgan"
+            )
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """In what an ablation is not the experiment of the paper."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from msloss_sirr.ablation.studies import Study
@@ -43,18 +43,24 @@ def unlike_paper(study: Study, base: TrainConfig, sets: Iterable[str], refgan: s
     if shorter or now["epochs"] != then["epochs"]:
         ends = shorter[0] if shorter else "epochs"
         differ.append(f"{ends} {now[ends]}, not {then['epochs']} epochs")
+    if base.task == "reflections":
+        differ += _other_data(study, base, sets, refgan)
+    return tuple(differ if study.table else ["the paper has no such table", *differ])
+
+
+def _other_data(study: Study, base: TrainConfig, sets: Iterable[str], refgan: str | None) -> Iterator[str]:
+    """Yield in what a training is on other pairs than those of the paper, or is evaluated on others."""
     names = {source.name for source in map(parse_source, base.data.pairs) if source.split == "train"}
     trained = [name for name in _TRAINED_ON if name not in names]
     if trained:
-        differ.append(f"not trained on the pairs of {' and '.join(trained)}")
+        yield f"not trained on the pairs of {' and '.join(trained)}"
     if base.data.photos:
-        differ.append("trained on photographs with reflections made by recipes, too")
+        yield "trained on photographs with reflections made by recipes, too"
     if refgan is None:
-        differ.append("not trained on pairs of RefGAN")
+        yield "not trained on pairs of RefGAN"
     absent = absent_sets(study.table.sets, sets) if study.table else ()
     if absent:
-        differ.append(f"not evaluated on {', '.join(absent)}")
-    return tuple(differ if study.table else ["the paper has no such table", *differ])
+        yield f"not evaluated on {', '.join(absent)}"
 
 
 def _written(value: Any) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from tyro.conf import subcommand
 
 from msloss_sirr.ablation.config import AblateOptions, ReportConfig
-from msloss_sirr.ablation.studies import STUDIES
+from msloss_sirr.ablation.studies import STUDIES, study_of
 from msloss_sirr.cli.printable import printable
 from msloss_sirr.errors import InputError
 from msloss_sirr.training.presets import defaults
@@ -37,7 +37,7 @@ def run_ablate(options: AblateOptions) -> None:
     from msloss_sirr.ablation.reporting import keep
     from msloss_sirr.ablation.results import Results
 
-    path = results_path(options.table, options.out)
+    path = results_path(study_of(options.table, options.task).name, options.out)
     why = ""
 
     def kept(results: Results) -> None:

@@ -34,17 +34,26 @@ def compose(draws: DrawBatch, synthesis: Synthesis) -> Batch:
     alike, and the reflection of a pair made weaker or stronger.
 
     The reflection of a real pair is I - T where that is positive. Where a recipe would rather reject what it made, the
-    photo stays without a reflection.
+    photo stays without a reflection. Of a photo that is degraded otherwise, T is the photo itself.
+
+    Raises:
+        ValueError: if a photo is to be degraded, and the synthesis has nothing for that.
     """
     kinds, seeds = draws.kind.tolist(), draws.seed.tolist()
     first, second = _exposed(to_float(draws.first), synthesis, seeds), to_float(draws.second)
-    alike = [index for index, kind in enumerate(kinds) if kind in (Kind.REAL, Kind.CLEAN)]
+    alike = [index for index, kind in enumerate(kinds) if kind in (Kind.REAL, Kind.CLEAN, Kind.DEGRADED)]
     if alike:
         theirs = [seeds[index] for index in alike]
         second[alike] = _exposed(second[alike], synthesis, theirs)
         pairs = torch.cat([first[alike], second[alike]], dim=1)
         chance = Chance.beside(theirs, "strength", pairs)
         first[alike] = sometimes(pairs, synthesis.strength, strengthened, chance)[:, :3]
+    degraded = [index for index, kind in enumerate(kinds) if kind == Kind.DEGRADED]
+    if degraded:
+        if synthesis.degrade is None:
+            raise ValueError("photos are to be degraded, but the synthesis degrades none; give it a degrade")
+        theirs = [seeds[index] for index in degraded]
+        first[degraded] = synthesis.degrade(first[degraded], Chance(theirs, first[degraded]))
     batch = Batch(first, Layers(second, (first - second).clamp(0, 1)), draws.depth, draws.kind)
     for kind, recipe in ((Kind.REFLECTED, synthesis.reflect), (Kind.TRANSPLANTED, synthesis.transplant)):
         which = [index for index, other in enumerate(kinds) if other == kind]

@@ -34,6 +34,8 @@ class Kind(IntEnum):
     """A photo, and the reflection of a real pair to be laid on it."""
     CLEAN = 3
     """A photo that stays as it is, twice."""
+    DEGRADED = 4
+    """A photo twice, of which one is to be degraded otherwise than by a reflection."""
 
 
 class Draw(NamedTuple):
@@ -78,6 +80,7 @@ class Draws(Dataset[Draw]):
         transplant_share: probability that the reflection of another draw is that of a real pair. It is laid on a photo
             or, half the time and where there are no photos, on the transmission of a pair.
         clean_share: probability that a draw which is no real pair is a photo without reflection.
+        degraded: whether every draw is a photo that is to be degraded otherwise than by a reflection.
         pair_odds: how often each pair is drawn, relative to the others.
         seed: any integer.
         photo_depths: depth images of the photos, in their order.
@@ -97,6 +100,7 @@ class Draws(Dataset[Draw]):
         real_share: float = 0.3,
         transplant_share: float = 0.0,
         clean_share: float = 0.0,
+        degraded: bool = False,
         pair_odds: Sequence[float] | None = None,
         seed: int = 0,
         photo_depths: ImageSequence | None = None,
@@ -108,6 +112,8 @@ class Draws(Dataset[Draw]):
             raise ValueError("no pairs: no reflection to transplant")
         if clean_share and not photos:
             raise ValueError("no photos: none to leave without a reflection")
+        if degraded and (pairs or not photos):
+            raise ValueError("photos alone are degraded; give some, and no pairs")
         self.length = length
         self.crop = crop
         self.photos = photos
@@ -120,6 +126,7 @@ class Draws(Dataset[Draw]):
         self._reflections = Reflections(pairs, cache) if pairs and transplant_share else None
         self._transplants = 1.0 if not photos and transplant_share else transplant_share
         self._clean = clean_share
+        self._degraded = degraded
         self.real_share = real_share if pairs and (photos or transplant_share) else 1.0 if pairs else 0.0
         """Probability that a draw is a real pair, of what there is to draw from."""
 
@@ -147,17 +154,23 @@ class Draws(Dataset[Draw]):
                     raise
 
     def _draw(self, rng: random.Random) -> Draw:
+        if self._degraded:
+            return self._photo(rng, Kind.DEGRADED)
         if rng.random() < self.real_share:
             pair = self._some_pair()[self._pair_number(rng)]
             first, second, *others = _crop(rng, self.crop, *_present(*pair))
             return Draw(first, second, Kind.REAL, rng.getrandbits(63), next(iter(others), None))
         if self._clean and rng.random() < self._clean:
-            first, *others = _crop(rng, self.crop, *_present(*self._scene(rng, Kind.CLEAN)))
-            return Draw(first, first, Kind.CLEAN, rng.getrandbits(63), next(iter(others), None))
+            return self._photo(rng, Kind.CLEAN)
         kind = Kind.TRANSPLANTED if rng.random() < self._transplants else Kind.REFLECTED
         first, *others = _crop(rng, self.crop, *_present(*self._scene(rng, kind)))
         (second,) = _crop(rng, self.crop, self._reflected(rng, kind))
         return Draw(first, second, kind, rng.getrandbits(63), next(iter(others), None))
+
+    def _photo(self, rng: random.Random, kind: Kind) -> Draw:
+        """Return a photo twice."""
+        first, *others = _crop(rng, self.crop, *_present(*self._scene(rng, kind)))
+        return Draw(first, first, kind, rng.getrandbits(63), next(iter(others), None))
 
     def _scene(self, rng: random.Random, kind: Kind) -> tuple[Tensor, Tensor | None]:
         """Return what is behind the glass, and its depth image if there is one."""

@@ -2,8 +2,9 @@
 
 import zlib
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -66,6 +67,10 @@ class Chance:
     def normal(self, *shape: int) -> Tensor:
         """Return normally distributed numbers, ``(N, *shape)``."""
         return _stacked([torch.randn(shape, generator=each) for each in self._generators], *shape).to(self._like)
+
+
+Change: TypeAlias = Callable[[Tensor, Chance], Tensor]
+"""What happens to images ``(N, 3, H, W)``, sRGB-encoded, [0, 1], by chance."""
 
 
 def _stacked(draws: list[Tensor], *shape: int) -> Tensor:

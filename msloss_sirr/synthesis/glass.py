@@ -1,25 +1,17 @@
 """What real glass and cameras add to a recipe."""
 
 import math
-from collections.abc import Callable, Sequence
-from io import BytesIO
-from typing import TypeAlias
+from collections.abc import Sequence
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
-from msloss_sirr.images.reading import to_bytes, to_float
-from msloss_sirr.synthesis.chance import Chance
+from msloss_sirr.synthesis.camera import as_jpeg, sensed
+from msloss_sirr.synthesis.chance import Chance, Change
 from msloss_sirr.synthesis.config import GlassConfig
 from msloss_sirr.synthesis.light import encoded, linear_light
 from msloss_sirr.synthesis.recipes import Composite, Recipe
-
-Change: TypeAlias = Callable[[Tensor, Chance], Tensor]
-"""What happens to images ``(N, 3, H, W)``, sRGB-encoded, [0, 1], by chance."""
-
 
 def through(glass: GlassConfig, recipe: Recipe) -> Recipe:
     """Return a recipe with what glass and camera add.
@@ -119,28 +111,15 @@ def tinted(images: Tensor, chance: Chance) -> Tensor:
 
 
 def noisy(images: Tensor, chance: Chance) -> Tensor:
-    """Add a sensor's noise: in linear light, of variance ``a x + b**2``, a up to 0.004 and b up to 0.01.
-
-    Source: Foi et al., "Practical Poissonian-Gaussian Noise Modeling and Fitting", IEEE TIP 2008.
-    """
-    light = linear_light(images)
-    variance = chance.uniform(0, 0.004) * light + chance.uniform(0, 0.01) ** 2
-    return encoded(light + variance.sqrt() * chance.normal(*images.shape[1:]))
+    """Add a sensor's noise: in linear light, of variance ``a x + b**2``, a up to 0.004 and b up to 0.01; see `sensed`."""
+    shot, read = chance.uniform(0, 0.004), chance.uniform(0, 0.01)
+    return encoded(sensed(linear_light(images), shot, read, chance))
 
 
-def compressed(images: Tensor, chance: Chance) -> Tensor:
-    """Write each image as a JPEG file of a quality from 60 to 95, and read it again."""
-    qualities = chance.uniform(60, 95).flatten().tolist()
-    again = [_written(to_bytes(image).cpu(), round(quality)) for image, quality in zip(images, qualities, strict=True)]
-    return to_float(torch.stack(again)).to(images) if again else images.clone()
-
-
-def _written(pixels: Tensor, quality: int) -> Tensor:
-    """Return pixels ``(3, H, W)`` uint8 as a JPEG file of that quality has them."""
-    file = BytesIO()
-    Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(file, "JPEG", quality=quality)
-    with Image.open(file) as image:
-        return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+def compressed(images: Tensor, chance: Chance, *, lowest: int = 60, highest: int = 95) -> Tensor:
+    """Write each image as a JPEG file of a quality from 60 to 95, or of others, and read it again; see `as_jpeg`."""
+    qualities = chance.uniform(lowest, highest).flatten().tolist()
+    return as_jpeg(images, [round(quality) for quality in qualities])
 
 
 _FIFTH = math.log2(1.25)

@@ -1,5 +1,6 @@
 """What a training is, down to its seed."""
 
+import dataclasses
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
@@ -13,6 +14,7 @@ from msloss_sirr.errors import InputError
 from msloss_sirr.fields import check_fields
 from msloss_sirr.losses.config import LossConfig
 from msloss_sirr.models.config import RemoverConfig
+from msloss_sirr.synthesis.config import SynthesisConfig, TaskName
 from msloss_sirr.training.duration import seconds_of
 
 OF_A_START = frozenset({"config", "resume", "allow_changes"})
@@ -129,6 +131,9 @@ class TrainConfig(RunConfig):
     """Real pairs that the best checkpoint is chosen by: a folder that holds ambient/NAME and transmission/NAME, or a
     set of the catalogue, SET=FOLDER."""
 
+    task: TaskName = "reflections"
+    """What is learned: to take off reflections, or to undo another degradation of the photos, which are then all that
+    is drawn from: noise, blur, compression, too little light, rain, or a small size."""
     weights: str | None = None
     """Checkpoint whose networks are trained further, instead of new ones; shipped for those of the remover that comes
     with the package."""
@@ -195,8 +200,27 @@ class TrainConfig(RunConfig):
             raise InputError(f"encoder_lr is {self.encoder_lr}; give a share of the learning rate, 0 or more")
         if not 0 <= self.average < 1:
             raise InputError(f"average is {self.average}; give a number from 0 to below 1, 0.999 say")
+        self._check_task()
         if self.loss.tolerance and self.distill.teachers:
             raise InputError(
                 f"tolerance is {self.loss.tolerance}, but there is a teacher: a pair that is misaligned, blended with "
                 "its estimate, would show everything twice; leave out --loss.tolerance, or --distill.teachers"
+            )
+
+    def _check_task(self) -> None:
+        """Raise ``InputError`` if something is asked for that another task than reflections has no use for."""
+        if self.task == "reflections":
+            return
+        data, usual = self.data, DataConfig()
+        made = dataclasses.replace(data.synthesis, exposure=0.0)
+        unused = {
+            "pairs": data.pairs != usual.pairs or data.pair_weights != usual.pair_weights,
+            "clean-share": data.clean_share != usual.clean_share,
+            "synthesis": made != SynthesisConfig(),
+        }
+        for name in (name for name, given in unused.items() if given):
+            raise InputError(f"task is {self.task}, which degrades photos alone; leave out --{name}")
+        if self.model.networks == "both":
+            raise InputError(
+                f"task is {self.task}, which leaves no reflection to estimate; give --model.networks transmission"
             )

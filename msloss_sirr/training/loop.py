@@ -85,7 +85,7 @@ def train(
         remover: the network, a `Remover` or a module like it; `begin_remover` makes what the configuration says.
         criterion: compares layers.
         schedule: how many steps run at which epoch; its ``step`` is called with the validation PSNR.
-        synthesis: makes reflections on photos.
+        synthesis: makes reflections on photos, or degrades them otherwise if that is the task.
         depth: where the depth comes from that guides the remover; a module is frozen, and put into evaluation mode.
             It is given the depth images beside the photographs with ``DepthConfig(source="stored")``.
 
@@ -125,11 +125,12 @@ class _Training:
                 length=self.course.epoch_images,
                 seed=config.seed,
                 depth=self.stored,
+                degraded=config.task != "reflections",
                 damage=self.course.damage,
                 device=self.accelerator.device,
             )
             _check_tolerance(config.loss.tolerance, self.draws)
-            self.synthesis = build_synthesis(config.data.synthesis) if synthesis is None else synthesis
+            self.synthesis = synthesis or build_synthesis(config.data.synthesis, config.task)
             self.remover = begin_remover(config) if remover is None else remover
             self.remover.to(self.accelerator.device).to(memory_format=torch.channels_last)
             self.average = RunningMean(self.remover, config.average)

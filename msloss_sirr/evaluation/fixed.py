@@ -1,0 +1,61 @@
+"""Pairs that are made of photographs, always the same, and kept as folders of files."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+from torch import Tensor
+
+from msloss_sirr.errors import InputError
+from msloss_sirr.images.listing import find_images
+from msloss_sirr.images.reading import read_pixels, to_bytes, to_float
+from msloss_sirr.images.writing import write_pixels
+
+_MANIFEST = "made-of.json"
+
+
+class FixedPair(NamedTuple):
+    """What was made of a photograph, and what it is to be restored to, ``(3, H, W)`` each in [0, 1]."""
+
+    number: int
+    """Of the photograph."""
+    ambient: Tensor
+    truth: Tensor
+
+
+Making: TypeAlias = Callable[[Sequence[Tensor]], Iterable[FixedPair]]
+"""From photographs, ``(3, H, W)`` each in [0, 1], to what is made of them."""
+
+
+def write_fixed(photos: Path, folder: Path, making: Making) -> Path:
+    """Write what is made of photographs as a folder of pairs, unless it is there, and return the folder.
+
+    Args:
+        photos: folder of photographs.
+        folder: for the pairs, ``ambient/NAME.png`` and ``transmission/NAME.png``.
+        making: of pairs; that of a folder must not change.
+
+    Raises:
+        InputError: if there are no photographs, or the pairs there are made of others.
+    """
+    files = find_images(photos)
+    told = {"photos": [path.name for path in files], "bytes": [path.stat().st_size for path in files]}
+    manifest = folder / _MANIFEST
+    if not manifest.exists():
+        _write(folder, making([to_float(read_pixels(path)) for path in files]), files)
+        manifest.write_text(json.dumps(told) + "\n")
+    elif json.loads(manifest.read_text()) != told:
+        raise InputError(f"{folder} is made of other photographs; give another folder")
+    return folder
+
+
+def _write(folder: Path, pairs: Iterable[FixedPair], files: Sequence[Path]) -> None:
+    shutil.rmtree(folder, ignore_errors=True)  # what a process left that was killed as it wrote
+    for layer in ("ambient", "transmission"):
+        (folder / layer).mkdir(parents=True)
+    for made in pairs:
+        name = f"{files[made.number].stem}.png"
+        write_pixels(folder / "ambient" / name, to_bytes(made.ambient))
+        write_pixels(folder / "transmission" / name, to_bytes(made.truth))
