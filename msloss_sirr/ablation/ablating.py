@@ -34,7 +34,6 @@ from msloss_sirr.training.config import TrainConfig
 from msloss_sirr.training.processes import connect
 from msloss_sirr.training.provenance import surroundings
 
-
 _DEGRADED = "degraded"
 
 
@@ -116,8 +115,8 @@ class _Ablation:
     def _sets(self) -> list[str]:
         options = self.options
         if options.task != "reflections":
-            side = 2 * options.data.crop
-            return [str(each) for each in write_degraded(options.val, options.out / _DEGRADED, options.task, side).tested]
+            made = write_degraded(options.val, options.out / _DEGRADED, options.task, options.val_side)
+            return [str(folder) for folder in made.tested]
         given = list(options.sets) or [str(options.val)]
         if options.composites is not None:
             given += map(str, write_composites(options.composites, options.out / "composites"))
@@ -154,10 +153,9 @@ class _Ablation:
         )
         if options.judged == "best" and str(options.val) in (options.sets or (str(options.val),)):
             judged += ", which are evaluated on, too, so that all figures flatter"
-        task = {} if base.task == "reflections" else {"task": f"{base.task}: {TASKS[base.task].does}"}
         images = f"a batch of {base.batch}" + (f", {base.accumulate} to an update" if base.accumulate > 1 else "")
         return {
-            **task,
+            **self._task(),
             "network": f"{model.architecture} of {' '.join(map(str, model.channels))} channels, "
             + {"both": "a reflection net and a transmission net", "transmission": "one net, from I to T"}[
                 model.networks
@@ -173,6 +171,13 @@ class _Ablation:
             "machine": f"{here['device']}, torch {torch}, {here['threads']} threads, {base.precision}",
             "revision": str(here["revision"]),
         }
+
+    def _task(self) -> dict[str, str]:
+        task, side = self.base.task, self.options.val_side
+        if task == "reflections":
+            return {}
+        seen = "whole" if side is None else f"{side} pixels a side from their middle"
+        return {"task": f"{task}: {TASKS[task].does}; evaluated on {self.options.val}, {seen}"}
 
 
 def _length(config: TrainConfig) -> str:

@@ -13,6 +13,8 @@ from msloss_sirr.evaluation.config import LpipsConfig, ProtocolName
 from msloss_sirr.fields import check_fields
 from msloss_sirr.training.presets import TrainOptions
 
+_SMALLEST_SIDE = 16
+
 
 @dataclass(frozen=True, kw_only=True)
 class AblateOptions(TrainOptions):
@@ -26,8 +28,11 @@ class AblateOptions(TrainOptions):
     """1: sets and metrics; 2: no depth, depth and ranged depth; 3: with and without pairs of RefGAN; 4: numbers of
     ranges; 5: multi-step losses; gradients: where they flow; weights: what the steps weigh."""
     val: Path
-    """Real pairs that trainings are validated on, as of msloss-sirr train; with a --task, a folder of photographs, which
-    are degraded always in the same way, to validate and to evaluate on."""
+    """Real pairs that trainings are validated on, as of msloss-sirr train; with a --task, a folder of photographs that
+    are degraded, always in the same way, to validate and to evaluate on."""
+    val_side: int | None = None
+    """With a --task, pixels a side of the square in the middle that is taken of each of these photographs; they are
+    whole if nothing is said."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds; every arm is trained with each of them. An interval needs two."""
     equal: Equal = "updates"
@@ -70,7 +75,11 @@ class AblateOptions(TrainOptions):
 
     def _check_task_of_table(self) -> None:
         """Raise ``InputError`` if a task is to be compared that the table, or what is evaluated on, is not of."""
+        if self.val_side is not None and self.val_side < _SMALLEST_SIDE:
+            raise InputError(f"val_side is {self.val_side}; give {_SMALLEST_SIDE} pixels or more")
         if self.task == "reflections":
+            if self.val_side is not None:
+                raise InputError(f"val_side is {self.val_side}, but pairs are evaluated on whole; leave it out")
             return
         if self.table not in OF_ANY_TASK:
             raise InputError(f"{self.table} is of reflections; give --task to one of {', '.join(OF_ANY_TASK)}")

@@ -38,4 +38,6 @@ def write_composites(photos: Path, out: Path, recipes: Iterable[str] = tuple(REC
     Raises:
         InputError: if there are no photographs, or the composites there are of others.
     """
-    return [write_fixed(photos, out / f"composites-{name}", partial(composites, RECIPES[name])) for name in recipes]
+    return [
+        write_fixed(photos, out / f"composites-{name}", name, partial(composites, RECIPES[name])) for name in recipes
+    ]

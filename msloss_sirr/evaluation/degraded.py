@@ -20,9 +20,9 @@ class DegradedSets(NamedTuple):
     """Folders of pairs."""
 
     drawn: Path
-    """The middle of every photograph, degraded as training images are: to validate on."""
+    """Photographs that are degraded as training images are: to validate on."""
     tested: list[Path]
-    """Whole photographs, a folder for every strength."""
+    """Photographs that are degraded by so much: a folder for every strength."""
 
 
 def degraded(change: Change, photos: Sequence[Tensor], side: int | None = None) -> Iterator[FixedPair]:
@@ -31,7 +31,7 @@ def degraded(change: Change, photos: Sequence[Tensor], side: int | None = None) 
     Args:
         change: degrades it.
         photos: ``(3, H, W)`` each in [0, 1].
-        side: of the square in the middle that is taken of each, if it is larger.
+        side: of the square in the middle that is taken of each; ``None`` takes it whole.
 
     Raises:
         InputError: if one is too small.
@@ -39,27 +39,30 @@ def degraded(change: Change, photos: Sequence[Tensor], side: int | None = None) 
     for number, photo in enumerate(photos):
         truth = photo if side is None else _middle(photo, side)
         if min(truth.shape[1:]) < _SMALLEST:
-            raise InputError(f"photograph {number} is {truth.shape[2]}x{truth.shape[1]}; give {_SMALLEST} pixels a side")
+            raise InputError(
+                f"photograph {number} is {truth.shape[2]}x{truth.shape[1]}; give {_SMALLEST} pixels a side"
+            )
         yield FixedPair(number, change(truth[None], Chance([number], truth[None]))[0], truth)
 
 
-def write_degraded(photos: Path, out: Path, task: str, side: int) -> DegradedSets:
+def write_degraded(photos: Path, out: Path, task: str, side: int | None = None) -> DegradedSets:
     """Write the pairs of a task as folders, ``out/TASK`` and ``out/TASK-STRENGTH``, unless they are there.
 
     Args:
         photos: folder of photographs.
         out: folder for them.
         task: one of `TASKS`.
-        side: of the pairs to validate on, in pixels.
+        side: of the square in the middle that is taken of each, in pixels; ``None`` takes them whole.
 
     Raises:
-        InputError: if there are no photographs, one is too small, or the pairs there are made of others.
+        InputError: if there are no photographs, one is too small, or the pairs there are made of others, or otherwise.
     """
-    drawn = write_fixed(photos, drawn_folder(out, task), partial(degraded, TASKS[task].trained, side=side))
-    tested = TASKS[task].tested.items()
-    return DegradedSets(
-        drawn, [write_fixed(photos, out / f"{task}-{name}", partial(degraded, change)) for name, change in tested]
-    )
+    drawn = drawn_folder(out, task)
+    changes = {drawn: TASKS[task].trained}
+    changes |= {out / f"{task}-{name}": change for name, change in TASKS[task].tested.items()}
+    for folder, change in changes.items():
+        write_fixed(photos, folder, f"{folder.name} {side or 'whole'}", partial(degraded, change, side=side))
+    return DegradedSets(drawn, [folder for folder in changes if folder != drawn])
 
 
 def drawn_folder(out: Path, task: str) -> Path:

@@ -29,25 +29,26 @@ Making: TypeAlias = Callable[[Sequence[Tensor]], Iterable[FixedPair]]
 """From photographs, ``(3, H, W)`` each in [0, 1], to what is made of them."""
 
 
-def write_fixed(photos: Path, folder: Path, making: Making) -> Path:
+def write_fixed(photos: Path, folder: Path, how: str, making: Making) -> Path:
     """Write what is made of photographs as a folder of pairs, unless it is there, and return the folder.
 
     Args:
         photos: folder of photographs.
         folder: for the pairs, ``ambient/NAME.png`` and ``transmission/NAME.png``.
-        making: of pairs; that of a folder must not change.
+        how: they are made, in a word that is another for another way.
+        making: of pairs.
 
     Raises:
-        InputError: if there are no photographs, or the pairs there are made of others.
+        InputError: if there are no photographs, or the pairs there are made of others, or otherwise.
     """
     files = find_images(photos)
-    told = {"photos": [path.name for path in files], "bytes": [path.stat().st_size for path in files]}
+    told = {"how": how, "photos": [path.name for path in files], "bytes": [path.stat().st_size for path in files]}
     manifest = folder / _MANIFEST
     if not manifest.exists():
         _write(folder, making([to_float(read_pixels(path)) for path in files]), files)
         manifest.write_text(json.dumps(told) + "\n")
     elif json.loads(manifest.read_text()) != told:
-        raise InputError(f"{folder} is made of other photographs; give another folder")
+        raise InputError(f"{folder} holds what is made of other photographs, or otherwise; give another folder")
     return folder
 
 

@@ -66,7 +66,7 @@ def rain(
     length: Bounds = (9.0, 25.0),
     brightness: Bounds = (0.2, 0.6),
 ) -> Tensor:
-    """Add streaks: single bright pixels, as many for each pixel, drawn out along one line, up to 20 degrees from upright.
+    """Add streaks: bright points, so many for each pixel, drawn out along a line up to 20 degrees from upright.
 
     One streak adds what ``brightness`` says, and where several cross, all add as much as one. Streaks are a pixel or
     two wide.
@@ -89,8 +89,8 @@ def small(images: Tensor, chance: Chance, *, factors: Sequence[int] = (2, 3, 4))
 
     Pixels are averaged as the reduction needs it, so that no pattern appears that was not there.
 
-    Source: Kim et al., "Accurate Image Super-Resolution Using Very Deep Convolutional Networks" (VDSR), CVPR 2016, where
-    one network enlarges by 2, 3 and 4, from what bicubic interpolation has enlarged. Sizes that a factor does not
+    Source: Kim et al., "Accurate Image Super-Resolution Using Very Deep Convolutional Networks" (VDSR), CVPR 2016,
+    where one network enlarges by 2, 3 and 4, from what bicubic interpolation has enlarged. Sizes that a factor does not
     divide are rounded here, where they are cut there.
     """
     chosen = chance.choice([1.0] * len(factors))

@@ -13,6 +13,7 @@ from msloss_sirr.synthesis.config import GlassConfig
 from msloss_sirr.synthesis.light import encoded, linear_light
 from msloss_sirr.synthesis.recipes import Composite, Recipe
 
+
 def through(glass: GlassConfig, recipe: Recipe) -> Recipe:
     """Return a recipe with what glass and camera add.
 
@@ -111,7 +112,10 @@ def tinted(images: Tensor, chance: Chance) -> Tensor:
 
 
 def noisy(images: Tensor, chance: Chance) -> Tensor:
-    """Add a sensor's noise: in linear light, of variance ``a x + b**2``, a up to 0.004 and b up to 0.01; see `sensed`."""
+    """Add a sensor's noise: in linear light, of variance ``a x + b**2``, a up to 0.004 and b up to 0.01.
+
+    Source: see `sensed`.
+    """
     shot, read = chance.uniform(0, 0.004), chance.uniform(0, 0.01)
     return encoded(sensed(linear_light(images), shot, read, chance))
 
