@@ -62,8 +62,8 @@ class AblateOptions(TrainOptions):
 
     def __post_init__(self) -> None:
         """Refuse what cannot be compared."""
-        super().__post_init__()
         self._check_task_of_table()
+        super().__post_init__()
         for name in ("seeds", "eval_steps"):
             given = getattr(self, name)
             if not given or len(set(given)) < len(given):

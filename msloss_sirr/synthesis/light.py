@@ -83,7 +83,8 @@ def blurred(images: Tensor, sigma: Tensor, radius: Tensor | None = None) -> Tens
         if radius is None
         else map(gaussian, sigma.flatten().tolist(), radius.flatten().int().tolist())
     )
-    return torch.stack([smeared(image, kernel) for image, kernel in zip(images, kernels, strict=True)])
+    done = [smeared(image, kernel) for image, kernel in zip(images, kernels, strict=True)]
+    return torch.stack(done) if done else images.clone()
 
 
 def vignette(top: Tensor, left: Tensor, height: int, width: int) -> Tensor:
