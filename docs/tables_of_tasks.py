@@ -5,7 +5,7 @@ python docs/tables_of_tasks.py docs/beyond.md
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from msloss_sirr.ablation.arms import INPUT
@@ -41,11 +41,14 @@ def tables(results: Path = RESULTS) -> Iterator[str]:
 
 
 def _of_network(known: Mapping[str, Results]) -> Iterator[str]:
-    eval_steps = next(iter(known.values())).head.eval_steps
-    for steps in dict.fromkeys((eval_steps[0], eval_steps[-1])):
-        yield from (f"PSNR in dB, each network applied {steps} time{'s' * (steps > 1)}; differences to 1-step:", "")
-        yield from _table(known, steps)
-        yield ""
+    first, *_, last = next(iter(known.values())).head.eval_steps
+    yield from ("PSNR in dB, each network applied once; differences to 1-step:", "")
+    yield from _table(known, lambda _: first)
+    own = {run.arm: min(run.most_steps, last) for results in known.values() for run in results.head.runs}
+    yield from ("Each applied as often as in its training; differences to 1-step, applied once:", "")
+    yield from _table(known, lambda arm: own.get(arm, first), base=first)
+    yield from (f"Each applied {last} times; differences to 1-step, applied as often:", "")
+    yield from _table(known, lambda _: last)
     yield from ("| task | trainings | training in all, on | command |", "| --- | --- | --- | --- |")
     for task, results in known.items():
         head = results.head
@@ -56,7 +59,7 @@ def _of_network(known: Mapping[str, Results]) -> Iterator[str]:
     yield ""
 
 
-def _table(known: Mapping[str, Results], steps: int) -> Iterator[str]:
+def _table(known: Mapping[str, Results], steps: Callable[[str], int], base: int | None = None) -> Iterator[str]:
     arms = list(next(iter(known.values())).head.arms)
     baseline, *others = arms
     yield f"| set | input | {' | '.join(arms)} |"
@@ -65,9 +68,9 @@ def _table(known: Mapping[str, Results], steps: int) -> Iterator[str]:
     for results in known.values():
         comparison = Comparison(results)
         for name in results.head.sets:
-            cells = [_mean(comparison, arm, name, steps) for arm in (INPUT, baseline)]
+            cells = [_mean(comparison, arm, name, base or steps(arm)) for arm in (INPUT, baseline)]
             for arm in others:
-                figure = comparison.figure(arm, name, steps, METRIC)
+                figure = comparison.figure(arm, name, steps(arm), METRIC, base)
                 cells.append("not done yet" if figure is None else told_difference(figure, METRIC))
                 verdicts[arm].update([figure.verdict] if figure is not None else [])
             yield f"| {name} | {' | '.join(cells)} |"
@@ -76,6 +79,7 @@ def _table(known: Mapping[str, Results], steps: int) -> Iterator[str]:
     for arm, count in verdicts.items():
         told = ", ".join(f"{verdict} on {count[verdict]}" for verdict in ("better", "worse", NO_DIFFERENCE))
         yield f"- {arm}: {told}, of {sets} sets."
+    yield ""
 
 
 def _mean(comparison: Comparison, arm: str, name: str, steps: int) -> str:

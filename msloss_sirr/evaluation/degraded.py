@@ -51,7 +51,7 @@ def write_degraded(photos: Path, out: Path, task: str, side: int | None = None) 
     Args:
         photos: folder of photographs.
         out: folder for them.
-        task: one of `TASKS`.
+        task: its name, as in `TrainConfig.task`.
         side: of the square in the middle that is taken of each, in pixels; ``None`` takes them whole.
 
     Raises:
