@@ -24,7 +24,7 @@ class Batch(NamedTuple):
     depth: Tensor | None = None
     """Depth images that lie beside the photographs, ``(N, 1, H, W)``, on any scale; of a made one, the scene's."""
     kind: Tensor | None = None
-    """``(N,)`` int64: what each was made of, a `Kind`."""
+    """``(N,)`` int64, on the processor: what each was made of, a `Kind`."""
 
 
 @torch.no_grad()

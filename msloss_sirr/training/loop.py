@@ -20,6 +20,7 @@ from msloss_sirr.layers import Layers, Truth
 from msloss_sirr.losses.criterion import LayersCriterion, build_criterion, term_weights
 from msloss_sirr.models.checkpoint import save_remover
 from msloss_sirr.models.remover import Remover, Telling
+from msloss_sirr.sending import send
 from msloss_sirr.synthesis.making import Synthesis, build_synthesis
 from msloss_sirr.training.average import RunningMean
 from msloss_sirr.training.bearing import Bearing
@@ -304,7 +305,8 @@ class _Training:
         assert batch.kind is not None  # noqa: S101
         if self.teacher is not None:
             with self.accelerator.autocast():
-                blended: Layers = self.teacher(ambient, batch.target, batch.kind == Kind.CLEAN, depth)
+                clean = send(batch.kind == Kind.CLEAN, ambient.device)
+                blended: Layers = self.teacher(ambient, batch.target, clean, depth)
             return blended
         if self.config.loss.tolerance:
             return Truth(batch.target.transmission, batch.target.reflection, batch.kind == Kind.REAL)
