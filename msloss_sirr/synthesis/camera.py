@@ -9,15 +9,16 @@ from PIL import Image
 from torch import Tensor
 
 from msloss_sirr.images.reading import to_bytes, to_float
+from msloss_sirr.sending import send
 from msloss_sirr.synthesis.chance import Chance
 
 
-def sensed(light: Tensor, shot: Tensor, read: Tensor, chance: Chance) -> Tensor:
+def sensed(light: Tensor, shot: Tensor | float, read: Tensor | float, chance: Chance) -> Tensor:
     """Return linear light as a sensor has it: with noise of variance ``shot * light + read**2``.
 
     Args:
         light: ``(N, C, H, W)``, 0 or more; 1 fills the sensor.
-        shot: variance for each unit of light, ``(N, 1, 1, 1)``.
+        shot: variance for each unit of light, a number or ``(N, 1, 1, 1)``.
         read: standard deviation in the dark, likewise.
         chance: random numbers for every image.
 
@@ -26,7 +27,8 @@ def sensed(light: Tensor, shot: Tensor, read: Tensor, chance: Chance) -> Tensor:
 
     Source: Foi et al., "Practical Poissonian-Gaussian Noise Modeling and Fitting", IEEE TIP 2008.
     """
-    return light + (shot * light + read**2).sqrt() * chance.normal(*light.shape[1:])
+    (normal,) = chance.sent(chance.normal(*light.shape[1:]))
+    return light + (shot * light + read**2).sqrt() * normal
 
 
 def as_jpeg(images: Tensor, qualities: Sequence[int]) -> Tensor:
@@ -34,8 +36,9 @@ def as_jpeg(images: Tensor, qualities: Sequence[int]) -> Tensor:
 
     Colours have half the resolution each way, as Pillow writes them if nothing is said.
     """
-    again = [_written(to_bytes(image).cpu(), quality) for image, quality in zip(images, qualities, strict=True)]
-    return to_float(torch.stack(again)).to(images) if again else images.clone()
+    pixels = to_bytes(images).cpu()
+    again = [_written(image, quality) for image, quality in zip(pixels, qualities, strict=True)]
+    return to_float(send(torch.stack(again), images.device)).to(images) if again else images.clone()
 
 
 def _written(pixels: Tensor, quality: int) -> Tensor:

@@ -6,12 +6,14 @@ returns the same shape in [0, 1]. How strong it is lies between two bounds, or i
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from msloss_sirr.sending import send
 from msloss_sirr.synthesis.camera import sensed
 from msloss_sirr.synthesis.chance import Chance, Change
 from msloss_sirr.synthesis.kernels import convolved, line
@@ -26,8 +28,8 @@ def noise(images: Tensor, chance: Chance, *, sigma: Bounds = (0.0, 50.0)) -> Ten
     Source: Zhang et al., "Beyond a Gaussian Denoiser" (DnCNN), IEEE TIP 2017, whose blind denoiser is trained on 0 to
     55, and tested on 15, 25 and 50; it does not clip, as files do.
     """
-    deviation = chance.uniform(*sigma) / 255
-    return (images + deviation * chance.normal(*images.shape[1:])).clamp(0, 1)
+    deviation, normal = chance.sent(chance.uniform(*sigma) / 255, chance.normal(*images.shape[1:]))
+    return (images + deviation * normal).clamp(0, 1)
 
 
 def defocus(images: Tensor, chance: Chance, *, sigma: Bounds = (0.0, 3.0)) -> Tensor:
@@ -53,9 +55,8 @@ def darkness(
     Source: the two parts of Lore et al., "LLNet", Pattern Recognition 2017, darkness and noise, each as in a camera:
     light is halved, where they raise encoded pixels to a power, and the noise is the sensor's.
     """
-    light = linear_light(images) * 2 ** -chance.uniform(*stops)
-    even = torch.ones_like(light[:, :1, :1, :1])
-    return encoded(sensed(light, shot * even, read * even, chance))
+    (left,) = chance.sent(2 ** -chance.uniform(*stops))
+    return encoded(sensed(left * linear_light(images), shot, read, chance))
 
 
 def rain(
@@ -77,7 +78,8 @@ def rain(
     """
     share, bright = chance.uniform(*drops), chance.uniform(*brightness)
     lengths, tilts = chance.numbers(*length), chance.numbers(-_TILT, _TILT)
-    fallen = (torch.special.ndtr(chance.normal(1, *images.shape[-2:])) > 1 - share).to(images)
+    drawn = torch.special.ndtr(chance.normal(1, *images.shape[-2:])) > 1 - share
+    bright, fallen = chance.sent(bright, drawn.to(bright))
     kernels = [line(long, math.pi / 2 + tilt) for long, tilt in zip(lengths, tilts, strict=True)]
     kernels = [kernel / kernel.max() for kernel in kernels]
     streaks = convolved(fallen, kernels).clamp(max=1)
@@ -93,9 +95,7 @@ def small(images: Tensor, chance: Chance, *, factors: Sequence[int] = (2, 3, 4))
     where one network enlarges by 2, 3 and 4, from what bicubic interpolation has enlarged. Sizes that a factor does not
     divide are rounded here, where they are cut there.
     """
-    chosen = chance.choice([1.0] * len(factors))
-    done = [_again(image[None], factors[number]) for image, number in zip(images, chosen, strict=True)]
-    return torch.cat(done).clamp(0, 1) if done else images.clone()
+    return one_of(*(partial(_again, factor=factor) for factor in factors))(images, chance)
 
 
 def in_turn(*changes: Change) -> Change:
@@ -113,12 +113,13 @@ def one_of(*changes: Change) -> Change:
     """Return a change that is one of several for each image, all of them as often."""
 
     def changed(images: Tensor, chance: Chance) -> Tensor:
-        made = images.clone()
+        made = torch.empty_like(images)
         chosen = chance.choice([1.0] * len(changes))
         for number, change in enumerate(changes):
-            which = [index for index, other in enumerate(chosen) if other == number]
-            if which:
-                made[which] = change(images[which], chance.only(which))
+            indices = [index for index, other in enumerate(chosen) if other == number]
+            if indices:
+                which = send(torch.tensor(indices), images.device)
+                made.index_copy_(0, which, change(images.index_select(0, which), chance.only(indices)))
         return made
 
     return changed
@@ -127,8 +128,9 @@ def one_of(*changes: Change) -> Change:
 _TILT = math.radians(20)
 
 
-def _again(image: Tensor, factor: int) -> Tensor:
-    height, width = image.shape[-2:]
+def _again(images: Tensor, _: Chance, *, factor: int) -> Tensor:
+    height, width = images.shape[-2:]
     size = max(round(height / factor), 1), max(round(width / factor), 1)
-    reduced = F.interpolate(image, size, mode="bicubic", antialias=True).clamp(0, 1)
-    return F.interpolate(reduced, (height, width), mode="bicubic", antialias=True)  # with the kernel of the reduction
+    reduced = F.interpolate(images, size, mode="bicubic", antialias=True).clamp(0, 1)
+    enlarged = F.interpolate(reduced, (height, width), mode="bicubic", antialias=True)  # the kernel of the reduction
+    return enlarged.clamp(0, 1)

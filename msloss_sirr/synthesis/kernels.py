@@ -4,8 +4,12 @@ import math
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from kornia.filters import filter2d
 from torch import Tensor
+
+from msloss_sirr.sending import send
+from msloss_sirr.synthesis.portions import portions
 
 _DENSE = 8
 """Points on a stretch of one pixel."""
@@ -45,10 +49,16 @@ def convolved(images: Tensor, kernels: Sequence[Tensor]) -> Tensor:
 
     Args:
         images: ``(N, C, H, W)``, sides greater than half of the kernels.
-        kernels: ``(k, k)`` each, k odd.
+        kernels: ``(k, k)`` each, k odd, on the processor.
     """
-    done = [
-        filter2d(image[None], kernel[None].to(image), border_type="reflect", behaviour="conv")
-        for image, kernel in zip(images, kernels, strict=True)
-    ]
-    return torch.cat(done) if done else images.clone()
+    made = torch.empty_like(images)
+    for part in portions(images):
+        weights = send(_alike(kernels[part]).to(images.dtype), images.device)
+        made[part] = filter2d(images[part], weights, border_type="reflect", behaviour="conv")
+    return made
+
+
+def _alike(kernels: Sequence[Tensor]) -> Tensor:
+    """Return kernels with margins of zeros, so that all are as large as the largest, ``(N, k, k)``."""
+    side = max(map(len, kernels))
+    return torch.stack([F.pad(kernel, ((side - len(kernel)) // 2,) * 4) for kernel in kernels])

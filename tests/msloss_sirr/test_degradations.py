@@ -20,6 +20,7 @@ from msloss_sirr.data.batches import compose
 from msloss_sirr.data.draws import Kind, collate
 from msloss_sirr.data.sources import build_draws, open_pairs
 from msloss_sirr.evaluation.degraded import degraded, write_degraded
+from msloss_sirr.synthesis import kernels, light
 from msloss_sirr.synthesis.chance import Chance, Change
 from msloss_sirr.synthesis.config import SynthesisConfig, TaskName
 from msloss_sirr.synthesis.degradations import darkness, defocus, motion, noise, one_of, rain, small
@@ -70,6 +71,15 @@ def test_a_degradation_is_a_function_of_seed_and_photograph(name: str, a: int, b
     assert torch.equal(one, smooth(1)[None])  # it is not written to
 
 
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_all_at_once_as_on_a_gpu_is_image_by_image(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = torch.stack([smooth(number) for number in range(4)])
+    alone = changed(ALL[name], images, *range(4))
+    for module in (kernels, light):
+        monkeypatch.setattr(module, "portions", lambda images: [slice(len(images))])
+    torch.testing.assert_close(changed(ALL[name], images, *range(4)), alone, atol=1e-5, rtol=0)
+
+
 @given(changes, seeds, st.integers(16, 40), st.integers(16, 40))
 def test_size_and_range_stay(name: str, seed: int, height: int, width: int) -> None:
     image = smooth(seed % 100, height, width)[None]
@@ -107,10 +117,10 @@ def test_noise_has_its_deviation_and_is_white(sigma: float) -> None:
 
 @pytest.mark.parametrize("stops", [1, 2, 4])
 def test_darkness_halves_the_light_and_has_the_noise_of_a_sensor(stops: int) -> None:
-    light = linear_light(changed(partial(darkness, stops=(stops, stops), shot=1e-4, read=1e-3), grey(0.8), 1))
+    seen = linear_light(changed(partial(darkness, stops=(stops, stops), shot=1e-4, read=1e-3), grey(0.8), 1))
     left = 0.8**2.2 / 2**stops
-    assert float(light.mean()) == pytest.approx(left, rel=0.01)
-    assert float(light.var()) == pytest.approx(1e-4 * left + 1e-6, rel=0.05)
+    assert float(seen.mean()) == pytest.approx(left, rel=0.01)
+    assert float(seen.var()) == pytest.approx(1e-4 * left + 1e-6, rel=0.05)
 
 
 @given(st.floats(1, 25), st.floats(0, math.pi))
@@ -196,11 +206,11 @@ def test_one_of_several_is_each_as_often() -> None:
     def dark(images: Tensor, chance: Chance) -> Tensor:
         return images * 0
 
-    def light(images: Tensor, chance: Chance) -> Tensor:
+    def bright(images: Tensor, chance: Chance) -> Tensor:
         return images * 0 + 1
 
     images = torch.full((200, 3, 1, 1), 0.5)
-    made = changed(one_of(dark, light), images, *range(200))
+    made = changed(one_of(dark, bright), images, *range(200))
     assert set(made.unique().tolist()) == {0.0, 1.0}
     assert 0.4 < float(made.mean()) < 0.6
 
