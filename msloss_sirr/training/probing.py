@@ -17,7 +17,7 @@ STEPS = 3
 IMAGES = 8
 """Images that are looked at; a first and a second half, of as many each."""
 SEED = 2**32
-"""Of the draws they are: that of no training, so that all trainings on the same data are looked at with the same ones."""
+"""Of the draws they are: that of no training, so that all trainings on the same data are looked at with the same."""
 Given = tuple[Any, ...]
 """What a loss is called with: input, target, and conditioning if any."""
 _T = TypeVar("_T")
@@ -42,7 +42,7 @@ class Look(NamedTuple):
     cosine: list[list[float]]
     """Of the angles between these gradients, ``(3, 3)``."""
     agreement: list[float]
-    """The cosine between this gradient of the first half of the images and of the second: 1 if both ask for the same."""
+    """The cosine between this gradient of one half of the images and of the other: 1 if both ask for the same."""
     own_norm: list[float]
     """As ``norm``, of the gradient through step t alone, whose input is held fast (``truncate=1``)."""
     own_cosine: list[list[float]]
