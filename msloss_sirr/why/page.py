@@ -64,9 +64,10 @@ def _what(found: Found) -> Iterator[str]:
     for name, options in about.arms.items():
         yield f"| arm {_safe(name)} | {f'`{options}`' if options else 'nothing is changed'} |"
     yield ""
-    yield "Numbers are means, ± the standard deviation over seeds, or medians with quartiles in parentheses. Differences"
-    yield f"are to {about.baseline}, of the same seed, and image where there are images; in brackets, the interval that"
-    yield "contains the true one in 95 of 100 such experiments. Where it contains zero, no difference was seen."
+    yield "Numbers are means, ± the standard deviation over seeds, or medians with quartiles in parentheses."
+    yield f"Differences are to {about.baseline}, of the same seed, and image where there are images; in brackets, the"
+    yield "interval that contains the true one in 95 of 100 such experiments. Where it contains zero, no difference was"
+    yield "seen."
     yield ""
 
 
@@ -97,7 +98,7 @@ def _gradients(figures: Figures, plots: Mapping[str, str]) -> Iterator[str]:
     if not figures.probed:
         yield from _unprobed()
         return
-    yield "The gradient of each step's loss alone, of the same images, in the mean over the second half of the training."
+    yield "The gradient of each step's loss alone, of the same images; the mean over the second half of the training."
     yield "Norms tell little by themselves: Adam divides by them. The cosine between two steps is 1 where both ask for"
     yield "the same change of the weights, 0 where they have nothing to do with each other. Agreement is the cosine"
     yield "between the gradients of four of the images and of the other four: the greater, the less of it is chance."
@@ -122,10 +123,11 @@ def _gradients(figures: Figures, plots: Mapping[str, str]) -> Iterator[str]:
 
 def _residual(figures: Figures, plots: Mapping[str, str]) -> Iterator[str]:
     yield from ("## What does each step see of the reflection?", "")
-    yield "What parts an estimate from the truth, `x_t - T`, is `along` times the reflection that there was, `I - T`, and"
-    yield "something orthogonal to it, the network's own mistakes; `beside` is their size as a share of that of `I - T`."
-    yield "Step t + 1 is given `x_t`: where `along` lies between 0 and 1, it sees a weaker reflection than the photograph"
-    yield "shows; what is `beside` is nothing that glass has made. Medians over images and seeds, with quartiles."
+    yield "What parts an estimate from the truth, `x_t - T`, is `along` times the reflection that there was, `I - T`,"
+    yield "and something orthogonal to it, the network's own mistakes; `beside` is their size over that of `I - T`."
+    yield "Step t + 1 is given `x_t`: where `along` lies between 0 and 1, it sees a weaker reflection than the"
+    yield "photograph shows; what is `beside` is nothing that glass has made. Medians over images and seeds, with"
+    yield "quartiles."
     yield from ("", *_plot(plots, "residual", "What is left after each step"))
     for set_name, count in figures.about.sets.items():
         yield from (f"**{_safe(set_name)}, {count} images**", "")
@@ -146,8 +148,8 @@ def _iterates(figures: Figures, plots: Mapping[str, str]) -> Iterator[str]:
     last = figures.steps
     shown = [step for step in _SHOWN if step < last] + [last]
     yield from (f"## Where does it go, applied {last} times?", "")
-    yield "PSNR in dB after so many applications, and the ratio of each change to the one before: below 1, iterates come"
-    yield "to rest; at 1 and above, they drift."
+    yield "PSNR in dB after so many applications, and the ratio of each change to the one before: below 1, iterates"
+    yield "come to rest; at 1 and above, they drift."
     yield from ("", *_plot(plots, "iterates", "PSNR and change over applications"))
     for set_name, count in figures.about.sets.items():
         yield from (f"**{_safe(set_name)}, {count} images**", "")
