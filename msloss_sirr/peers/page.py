@@ -29,8 +29,9 @@ def sections(results: Results) -> Iterator[str]:
         yield f"| {_safe(name)} | {_safe(does)} |"
     yield ""
     yield "Means over images. In brackets, the interval that contains the true mean difference to the input, of the"
-    yield "same image, in 95 of 100 such sets of images; where it contains zero, no difference was seen. It says nothing"
-    yield f"of other trainings of a remover. An image has been made worse if its PSNR has fallen by more than {WORSE} dB."
+    yield "same image, in 95 of 100 such sets of images; where it contains zero, no difference was seen. It says"
+    yield "nothing of other trainings of a remover. An image has been made worse if its PSNR has fallen by more than"
+    yield f"{WORSE} dB."
     yield ""
     comparison = Comparison(results)
     for name, found in head.sets.items():
