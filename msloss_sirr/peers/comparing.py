@@ -54,6 +54,7 @@ def compare(config: PeersConfig, say: Callable[[str], None] = print) -> Results:
     """
     assert config.out is not None  # noqa: S101
     check_writable(config.out)
+    config.out.mkdir(parents=True, exist_ok=True)
     methods = list(methods_of(config))
     sets = [*config.sets]
     if config.composites is not None:
@@ -159,7 +160,8 @@ def _head(
     config: PeersConfig, methods: Sequence[Method], entries: Sequence[Entry], reports: Mapping[str, EvaluationReport]
 ) -> Head:
     here = surroundings(find_device(config.device), 1)
-    wanting = {name: why for report in reports.values() for name, why in report.wanting.items()}
+    names = {name for report in reports.values() for name in report.wanting}
+    wanting = {name: f"the weights of its network (--{name.replace('_', '.')} FILE)" for name in sorted(names)}
     counts: dict[str, int] = {}
     for entry in entries:
         counts[entry.set_name] = counts.get(entry.set_name, 0) + 1

@@ -37,8 +37,8 @@ def sections(results: Results) -> Iterator[str]:
     for name, found in head.sets.items():
         yield from (f"## {_safe(name)}, {found.images} images", "")
         yield from _scores(results, comparison, name)
-    for metric in head.wanting:
-        yield from (f"{TITLES.get(metric, metric)} was not measured: it waits for the weights of its network.", "")
+    for metric, wanted in head.wanting.items():
+        yield from (f"{TITLES.get(metric, metric)} was not measured: it waits for {wanted}.", "")
     yield from _costs(results)
 
 

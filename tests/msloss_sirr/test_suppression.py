@@ -94,5 +94,5 @@ def test_stretched_it_is_what_the_package_returns() -> None:
 def test_what_it_cannot_take_is_refused() -> None:
     with pytest.raises(ValueError, match=r"the photograph is \(2, 3, 8, 8\); give one, \(1, 3, H, W\)"):
         suppress(torch.rand(2, 3, 8, 8))
-    with pytest.raises(ValueError, match="threshold is -1; give 0 or more, 0.033 say"):
+    with pytest.raises(ValueError, match=r"threshold is -1; give 0 or more, 0\.033 say"):
         suppress(torch.rand(1, 3, 8, 8), -1)
