@@ -31,17 +31,19 @@ def draw(found: Found, folder: Path) -> dict[str, str]:
     except ImportError as error:
         raise InputError(NEEDS) from error
     figures = Figures(found)
-    drawn: dict[str, Callable[[Figures], Any]] = {"residual": _residual, "iterates": _iterates}
-    if figures.probed:
-        drawn = {"identity": _identity, "gradients": _gradients, **drawn}
-    files = {}
+    files = files_of(found)
     with mpl.rc_context({"svg.hashsalt": "msloss", "svg.fonttype": "path", "font.size": 8}):
-        for name, make in drawn.items():
-            files[name] = f"why-{name}.svg"
-            figure = make(figures)
-            with whole_file(folder / files[name]) as partial:
+        for name, file in files.items():
+            figure = _DRAWN[name](figures)
+            with whole_file(folder / file) as partial:
                 figure.savefig(partial, format="svg", metadata={"Date": None})
     return files
+
+
+def files_of(found: Found) -> dict[str, str]:
+    """Return the files of the plots that results allow, by their names."""
+    of_probes = {"identity", "gradients"} if not found.probes else set()
+    return {name: f"why-{name}.svg" for name in _DRAWN if name not in of_probes}
 
 
 def _identity(figures: Figures) -> Any:
@@ -100,6 +102,8 @@ def _iterates(figures: Figures) -> Any:
         panels[0][column].set_title(set_name)
         panels[1][column].set_yscale("log")
         panels[1][column].set_xlabel("applications")
+        for axes in (panels[0][column], panels[1][column]):
+            axes.xaxis.get_major_locator().set_params(integer=True)
     panels[0][0].set_ylabel("PSNR, dB")
     panels[1][0].set_ylabel("change (RMS) of the last")
     panels[0][0].legend(fontsize=7)
@@ -151,3 +155,11 @@ def _panels(rows: int, columns: int) -> tuple[Any, Any]:
 
     figure = Figure(figsize=(_PANEL[0] * columns, 0.4 + _PANEL[1] * rows), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+_DRAWN: dict[str, Callable[[Figures], Any]] = {
+    "identity": _identity,
+    "gradients": _gradients,
+    "residual": _residual,
+    "iterates": _iterates,
+}
