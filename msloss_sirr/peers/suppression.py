@@ -32,7 +32,7 @@ def suppress(ambient: Tensor, threshold: float = THRESHOLD) -> Layers:
 
     Args:
         ambient: the photograph, RGB.
-        threshold: h, on the scale [0, 1]; the authors advise 0 to 0.13, by eye for each photograph.
+        threshold: h, on the scale [0, 1]; the authors' code has a slider for it, to be set for each photograph.
 
     Returns:
         The layers, on the device and of the type of the photograph, not clipped.

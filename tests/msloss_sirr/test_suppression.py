@@ -1,4 +1,4 @@
-"""The classical method: what has no weak gradient stays, weak gradients go, and it is the published package's result."""
+"""The classical method: what has no weak gradient stays, weak gradients go, as in the published package."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""``msloss-sirr ablate why``: what is told of iterates and gradients is so, and the page says no more than the numbers."""
+"""``msloss-sirr ablate why``: what is told of iterates and gradients is so, and the page says what the numbers say."""
 
 import dataclasses
 import json
