@@ -4,7 +4,6 @@
 """
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -14,7 +13,15 @@ from typing import Any, NamedTuple
 
 from msloss_sirr.errors import InputError
 
-KINDS = ("nothing", "suppression", "remover")
+_WATCH = """
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:])
+_, status, usage = os.wait4(process.pid, 0)
+print(usage.ru_maxrss)
+sys.exit(1 if status else 0)
+"""
+"""What starts the process: small itself, since the system counts what was resident where a process was started from as
+its own, too."""
 
 
 class Task(NamedTuple):
@@ -55,19 +62,15 @@ def run(task: Task, folder: Path) -> Taken:
     """
     path = folder / "task.json"
     path.write_text(json.dumps(task._asdict()))
-    words = [sys.executable, "-m", "msloss_sirr.peers.measuring", str(path)]
-    with (folder / "said").open("w+") as said, (folder / "told").open("w+") as told:
-        process = subprocess.Popen(words, stdout=told, stderr=said)  # noqa: S603
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        for file in (said, told):
-            file.seek(0)
-        if process.returncode:
-            lines = said.read().strip().splitlines() or [f"it ended with {process.returncode}"]
-            raise InputError(f"the process of a {task.kind} failed: {lines[-1]}")
-        found = json.loads(told.read().splitlines()[-1])
+    words = [sys.executable, "-I", "-c", _WATCH, sys.executable, "-m", "msloss_sirr.peers.measuring", str(path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["it said nothing"]
+        raise InputError(f"the process of a {task.kind} failed: {lines[-1]}")
+    *_, told, peak = done.stdout.splitlines()
+    found = json.loads(told)
     per_mib = 2**20 if sys.platform == "darwin" else 2**10
-    return Taken(found["seconds"], found["cpu_seconds"], usage.ru_maxrss / per_mib)
+    return Taken(found["seconds"], found["cpu_seconds"], int(peak) / per_mib)
 
 
 def perform(task: Task) -> dict[str, list[float]]:

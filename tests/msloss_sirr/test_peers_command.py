@@ -112,6 +112,9 @@ def test_a_process_of_its_own_tells_its_memory(pairs: Path, tmp_path: Path) -> N
     assert len(taken.seconds) == len(taken.cpu_seconds) == 2
     assert all(each > 0 for each in taken.seconds)
     assert 20 < taken.peak_mib < 20_000
+    ballast = b"\1" * (1 << 30)  # of this process, and not of that
+    assert measuring.run(Task("nothing", pictures), tmp_path).peak_mib == pytest.approx(taken.peak_mib, abs=200)
+    del ballast
     assert torch.equal(read_pixels(tmp_path / "0.png"), read_pixels(pairs / "ambient" / "0.png"))
     with pytest.raises(InputError, match=r"the process of a nothing failed: .*missing\.png does not exist"):
         measuring.run(Task("nothing", [(str(tmp_path / "missing.png"), "")]), tmp_path)
