@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from msloss_sirr.data.folders import Cache, ImageSequence, Pairs
 from msloss_sirr.data.reflections import Reflections
 from msloss_sirr.errors import InputError
+from msloss_sirr.sending import send
 
 _TRIES = 100
 """Damaged files in a row after which a draw is given up."""
@@ -51,7 +52,7 @@ class Draw(NamedTuple):
 
 
 class DrawBatch(NamedTuple):
-    """Several draws: images ``(N, 3, H, W)`` uint8, ``kind`` and ``seed`` ``(N,)`` int64."""
+    """Several draws: images ``(N, 3, H, W)`` uint8, ``kind`` and ``seed`` ``(N,)`` int64, on the processor."""
 
     first: Tensor
     second: Tensor
@@ -60,6 +61,11 @@ class DrawBatch(NamedTuple):
     depth: Tensor | None = None
     """``(N, 1, H, W)`` float32, if all have one."""
     damaged: tuple[str, ...] = ()
+
+    def on(self, device: torch.device) -> "DrawBatch":
+        """Return the images on a device; kinds and seeds stay on the processor, which has to know them."""
+        depth = None if self.depth is None else send(self.depth, device)
+        return self._replace(first=send(self.first, device), second=send(self.second, device), depth=depth)
 
 
 class Draws(Dataset[Draw]):

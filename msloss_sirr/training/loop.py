@@ -21,6 +21,7 @@ from msloss_sirr.layers import Layers, Truth
 from msloss_sirr.losses.criterion import LayersCriterion, build_criterion, term_weights
 from msloss_sirr.models.checkpoint import save_remover
 from msloss_sirr.models.remover import Remover, Telling
+from msloss_sirr.sending import send
 from msloss_sirr.synthesis.making import Synthesis, build_synthesis
 from msloss_sirr.training.average import RunningMean
 from msloss_sirr.training.bearing import Bearing
@@ -235,8 +236,10 @@ class _Training:
         """Return the last batch's loss, and the PSNR of the last validation and of the best."""
         if self._last is None:
             return ""
-        per_step = " ".join(f"{loss:.4f}" for loss in self._last.per_step.tolist())
-        terms = " ".join(f"{name} {values.mean():.4f}" for name, values in self._last.terms.items())
+        means = (values.mean().view(1) for values in self._last.terms.values())
+        losses = [f"{loss:.4f}" for loss in torch.cat([self._last.per_step, *means]).tolist()]  # one look at the device
+        per_step, told = " ".join(losses[: len(self._last.per_step)]), losses[len(self._last.per_step) :]
+        terms = " ".join(f"{name} {loss}" for name, loss in zip(self._last.terms, told, strict=True))
         rate = self.optimizer.param_groups[0]["lr"]
         known = {"PSNR": self.scores, "best": self.best.scores}
         psnr = [f"{name} {scores.after.psnr:.2f} dB" for name, scores in known.items() if scores is not None]
@@ -309,9 +312,7 @@ class _Training:
 
     def _composed(self, draws: Sequence[Draw]) -> Given:
         """Return what the loss is called with for some draws."""
-        together = collate(list(draws))
-        batch = DrawBatch(*(_on(part, self.accelerator.device) for part in together))
-        return self._given(compose(batch, self.synthesis))
+        return self._given(compose(collate(list(draws)).on(self.accelerator.device), self.synthesis))
 
     def _look(self, *, ended: bool = False) -> None:
         """Look at the training, if that is asked for and it is time to."""
@@ -331,7 +332,8 @@ class _Training:
         assert batch.kind is not None  # noqa: S101
         if self.teacher is not None:
             with self.accelerator.autocast():
-                blended: Layers = self.teacher(ambient, batch.target, batch.kind == Kind.CLEAN, depth)
+                clean = send(batch.kind == Kind.CLEAN, ambient.device)
+                blended: Layers = self.teacher(ambient, batch.target, clean, depth)
             return blended
         if self.config.loss.tolerance:
             return Truth(batch.target.transmission, batch.target.reflection, batch.kind == Kind.REAL)
@@ -392,10 +394,6 @@ class _Best:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.scores = None if state["scores"] is None else Evaluation.of(state["scores"])
         self.of = state["of"]
-
-
-def _on(part: Any, device: torch.device) -> Any:
-    return part.to(device) if isinstance(part, Tensor) else part
 
 
 def _check_tolerance(pixels: int, draws: Draws) -> None:
