@@ -19,7 +19,7 @@ def suppress(ambient: Tensor, threshold: float = THRESHOLD) -> Layers:
     """Return the layers of a photograph ``(1, 3, H, W)`` in [0, 1]: T without weak gradients, R what is left of it.
 
     Reflections are mostly out of focus, so that their gradients are weak. In each channel Y of its own, gradients
-    shorter than the threshold h are set to zero, ``g = d_h(grad Y)``, and T minimises
+    shorter than the threshold h are set to zero, ``g = d_h(grad Y)``, and T minimises ::
 
         1/2 |L T - div g|^2 + eps/2 |T - Y|^2,    that is    (L^2 + eps) T = L div g + eps Y
 
