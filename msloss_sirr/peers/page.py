@@ -16,11 +16,14 @@ _DIGITS = {"psnr": 2}
 
 def page(results: Results) -> str:
     """Return the page of results."""
-    return "\n".join([f"# {results.head.title}", "", results.head.question, "", *sections(results)]) + "\n"
+    return (
+        "\n".join([f"# {results.head.title}", "", results.head.question, "", "## Measured", "", *sections(results)])
+        + "\n"
+    )
 
 
 def sections(results: Results) -> Iterator[str]:
-    """Yield the lines of a page below its title."""
+    """Yield the lines of a page below a heading of the second level."""
     head = results.head
     yield from ("```console", f"$ {head.command}", "```", "", "| | |", "| --- | --- |")
     for name, fact in head.facts.items():
@@ -35,7 +38,7 @@ def sections(results: Results) -> Iterator[str]:
     yield ""
     comparison = Comparison(results)
     for name, found in head.sets.items():
-        yield from (f"## {_safe(name)}, {found.images} images", "")
+        yield from (f"### {_safe(name)}, {found.images} images", "")
         yield from _scores(results, comparison, name)
     for metric, wanted in head.wanting.items():
         yield from (f"{TITLES.get(metric, metric)} was not measured: it waits for {wanted}.", "")
@@ -85,7 +88,7 @@ def _worse(results: Results, arm: str, set_name: str) -> str:
 
 def _costs(results: Results) -> Iterator[str]:
     head = results.head
-    yield from ("## Time and memory", "")
+    yield from ("### Time and memory", "")
     yield "Each method in a process of its own, one after the other, over all images of all sets: seconds from pixels"
     yield "to pixels, and those of all cores together, which other work on the machine changes less; the greatest"
     yield "resident memory of the process, and what that is beyond the process that only reads and writes these files."
