@@ -75,3 +75,17 @@ def test_card_has_the_table_of_the_trainings_that_were_compared() -> None:
     table = bench["table"](results, "3600 in bfloat16")
     assert len(table.splitlines()) > 2
     assert table in (DOCS / "model-card.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["why", "peers"])
+def test_pages_of_results_say_what_the_files_have(name: str) -> None:
+    with_results = runpy.run_path(str(DOCS / "pages_of_results.py"))["with_results"]
+    page = (DOCS / f"{name}.md").read_text(encoding="utf-8")
+    assert f"<!-- {name}: begin -->\n\n" in page
+    assert with_results(page) == page
+
+
+def test_plots_of_results_are_there() -> None:
+    page = (DOCS / "why.md").read_text(encoding="utf-8")
+    shown = [line.partition("](")[2].rstrip(")") for line in page.splitlines() if line.startswith("![")]
+    assert all((DOCS / file).exists() for file in shown)
