@@ -116,3 +116,17 @@ def test_tables_of_tasks_are_those_of_the_results(tmp_path: Path) -> None:
     assert "| jpeg | 2 of 6 | 0:02:01, cpu | `msloss-sirr ablate 5` |" in lines
     assert "- The U-Net: denoising, deblurring, low-light, rain, super-resolution." in lines
     assert "- The network of gated blocks: denoising, deblurring, jpeg, low-light, rain, super-resolution." in lines
+
+
+@pytest.mark.parametrize("name", ["why", "peers"])
+def test_pages_of_results_say_what_the_files_have(name: str) -> None:
+    with_results = runpy.run_path(str(DOCS / "pages_of_results.py"))["with_results"]
+    page = (DOCS / f"{name}.md").read_text(encoding="utf-8")
+    assert f"<!-- {name}: begin -->\n\n" in page
+    assert with_results(page) == page
+
+
+def test_plots_of_results_are_there() -> None:
+    page = (DOCS / "why.md").read_text(encoding="utf-8")
+    shown = [line.partition("](")[2].rstrip(")") for line in page.splitlines() if line.startswith("![")]
+    assert all((DOCS / file).exists() for file in shown)

@@ -21,7 +21,7 @@ class AblateOptions(TrainOptions):
     """Repeat a table of the paper, or a comparison that it leaves out: the same training with a few options changed.
 
     All options of a training hold for every arm, but those in which the arms differ. The same command goes on where it
-    was: what is done is not done again.
+    was: what is done is not done again. msloss-sirr ablate why --help tells how its trainings are looked into.
     """
 
     table: Positional[StudyName]

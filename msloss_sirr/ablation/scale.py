@@ -13,7 +13,20 @@ from msloss_sirr.training.run import flat_options
 from msloss_sirr.training.written import changed
 
 _UNSAID = frozenset(
-    {"out", "val", "seed", "device", "workers", "save_every", "tensorboard", "samples", "bear", "preset", "config"}
+    {
+        "out",
+        "val",
+        "seed",
+        "device",
+        "workers",
+        "save_every",
+        "tensorboard",
+        "samples",
+        "bear",
+        "preset",
+        "config",
+        "probe_every",
+    }
     | {"data.pairs", "data.photos", "data.pair_weights", "data.damaged", "data.cache", "data.cache_gib"}
     | {"depth.weights", "loss.weights", "patience", "epoch_images", "checkpointing"}
     | {"epochs", "iterations", "budget", "applications"}

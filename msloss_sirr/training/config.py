@@ -171,6 +171,9 @@ class TrainConfig(RunConfig):
     weights themselves."""
     samples: int = 4
     """Validation pairs shown on the picture that every validation leaves; 0 leaves none."""
+    probe_every: int = 0
+    """Updates between two looks at the loss and the gradients of each step, with eight images that are always the same;
+    0 takes none. They change nothing of the training, and take as long as some five updates of three steps each."""
 
     model: RemoverConfig = field(default_factory=RemoverConfig)
     depth: DepthConfig = field(default_factory=DepthConfig)
@@ -193,7 +196,12 @@ class TrainConfig(RunConfig):
             raise InputError(
                 f"start_steps is {self.start_steps} but steps is {self.steps}; start with as many or fewer"
             )
-        self._not_negative("patience", "warmup", "samples")
+        self._not_negative("patience", "warmup", "samples", "probe_every")
+        if self.probe_every and self.budget is not None:
+            raise InputError(
+                f"probe_every is {self.probe_every}, but looks take time, and budget={self.budget} would end the "
+                "training sooner; give --iterations or --epochs"
+            )
         if self.clip is not None and not 0 < self.clip < inf:
             raise InputError(f"clip is {self.clip}; give a number greater than 0")
         if not 0 <= self.encoder_lr < inf:
