@@ -35,7 +35,7 @@ def main() -> None:
         # how many steps are summed at which epoch: here one more when validation PSNR has settled down
         schedule=OnPlateau(config.first_steps, config.patience, mode="max"),
         # how a reflection is made on a photo: functions of two batches of images and a seed for each, see Synthesis
-        synthesis=build_synthesis(config.data.synthesis),
+        synthesis=build_synthesis(config.data.synthesis, config.task),
     )
     if leave():
         before, after = best

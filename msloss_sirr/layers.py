@@ -51,4 +51,5 @@ class Truth(NamedTuple):
     transmission: Tensor
     reflection: Tensor
     misaligned: Tensor
-    """``(N,)`` bool: those that may, by some pixels, as those of two photographs taken one after the other do."""
+    """``(N,)`` bool: those that may, by some pixels, as those of two photographs taken one after the other do; best on
+    the processor, where which these are is known without waiting for a device."""

@@ -3,6 +3,7 @@
 import json
 import runpy
 from dataclasses import fields
+from itertools import product
 from pathlib import Path
 from typing import get_args
 
@@ -10,11 +11,13 @@ import pytest
 from PIL import Image
 
 import msloss_sirr
+from msloss_sirr.ablation.results import Head, Results, Run, Score, SetFound, write_results
 from msloss_sirr.evaluation.config import ProtocolName
 from msloss_sirr.refgan.config import RefganConfig
 from msloss_sirr.refgan.generator import Generator
 from msloss_sirr.synthesis.glass import GlassConfig
 from msloss_sirr.synthesis.recipes import RECIPES
+from msloss_sirr.synthesis.tasks import TASKS
 from msloss_sirr.training.presets import PRESETS
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -75,3 +78,55 @@ def test_card_has_the_table_of_the_trainings_that_were_compared() -> None:
     table = bench["table"](results, "3600 in bfloat16")
     assert len(table.splitlines()) > 2
     assert table in (DOCS / "model-card.md").read_text(encoding="utf-8")
+
+
+def test_every_task_is_documented_with_what_there_is_of_it() -> None:
+    page = (DOCS / "beyond.md").read_text(encoding="utf-8")
+    for name, task in TASKS.items():
+        assert f"\n| `{name}` |" in page
+        assert task.does
+    with_tables = runpy.run_path(str(DOCS / "tables_of_tasks.py"))["with_tables"]
+    assert with_tables(page) == page
+
+
+def test_tables_of_tasks_are_those_of_the_results(tmp_path: Path) -> None:
+    arms = {"1-step": "", "2-step": "", "3-step": ""}
+    sets = {"jpeg-10": SetFound(2), "jpeg-20": SetFound(2)}
+    runs = (
+        Run("1-step", 0, 12, 12, 48, 60.5, (1, 1), 1, 1234, "cpu"),
+        Run("2-step", 0, 12, 24, 48, 60.5, (2, 2), 2, 1234, "cpu"),
+    )
+    head = Head("5-jpeg", "", "", arms, "1-step", (0, 1), (1, 2), "msloss-sirr ablate 5", {}, (), sets, runs=runs)
+    gains = {"jpeg-10": 2.0, "jpeg-20": -2.0}
+    scores = []
+    for arm, seed, name, image, steps in product(["1-step", "2-step"], (0, 1), sets, "ab", (1, 2)):
+        gain = gains[name] + 0.02 * seed + 0.5 * (steps == 2) if arm == "2-step" else -0.25 * (steps == 2)
+        scores.append(Score(arm, seed, name, image, steps, {"psnr": 20.0 + gain}))
+    (tmp_path / "unet").mkdir()
+    write_results(Results(head, scores), tmp_path / "unet" / "table-5-jpeg.csv")
+    lines = list(runpy.run_path(str(DOCS / "tables_of_tasks.py"))["tables"](tmp_path))
+    assert lines[0] == "## The U-Net"
+    rows = [line.split(" | ")[2:] for line in lines if line.startswith("| jpeg-10 |")]
+    assert rows == [
+        ["20.00", "+2.01 [+1.88, +2.14] better", "not done yet |"],
+        ["20.00", "+2.51 [+2.38, +2.64] better", "not done yet |"],
+        ["19.75", "+2.76 [+2.63, +2.89] better", "not done yet |"],
+    ]
+    assert lines.count("- 2-step: better on 1, worse on 1, no difference seen on 0, of 2 sets.") == 3
+    assert "| jpeg | 2 of 6 | 0:02:01, cpu | `msloss-sirr ablate 5` |" in lines
+    assert "- The U-Net: denoising, deblurring, low-light, rain, super-resolution." in lines
+    assert "- The network of gated blocks: denoising, deblurring, jpeg, low-light, rain, super-resolution." in lines
+
+
+@pytest.mark.parametrize("name", ["why", "peers"])
+def test_pages_of_results_say_what_the_files_have(name: str) -> None:
+    with_results = runpy.run_path(str(DOCS / "pages_of_results.py"))["with_results"]
+    page = (DOCS / f"{name}.md").read_text(encoding="utf-8")
+    assert f"<!-- {name}: begin -->\n\n" in page
+    assert with_results(page) == page
+
+
+def test_plots_of_results_are_there() -> None:
+    page = (DOCS / "why.md").read_text(encoding="utf-8")
+    shown = [line.partition("](")[2].rstrip(")") for line in page.splitlines() if line.startswith("![")]
+    assert all((DOCS / file).exists() for file in shown)

@@ -20,18 +20,22 @@ from msloss_sirr.ablation.running import (
     work_through,
 )
 from msloss_sirr.ablation.scale import unlike_paper
-from msloss_sirr.ablation.studies import STUDIES, Study
+from msloss_sirr.ablation.studies import Study, study_of
 from msloss_sirr.ablation.waiting import Waiting, absent_sets, paper_title
 from msloss_sirr.data.sources import list_pairs, training_files
 from msloss_sirr.errors import InputError
 from msloss_sirr.evaluation.composites import write_composites
+from msloss_sirr.evaluation.degraded import drawn_folder, write_degraded
 from msloss_sirr.evaluation.protocols import PROTOCOLS
 from msloss_sirr.evaluation.sets import open_entries, set_names
 from msloss_sirr.holding import held
+from msloss_sirr.synthesis.tasks import TASKS
 from msloss_sirr.targets import check_writable
 from msloss_sirr.training.config import TrainConfig
 from msloss_sirr.training.processes import connect
 from msloss_sirr.training.provenance import surroundings
+
+_DEGRADED = "degraded"
 
 
 def ablate(
@@ -59,7 +63,7 @@ def ablate(
             begun with other options.
         Stopped: if Ctrl-C or SIGTERM came in a training; the same call goes on from there.
     """
-    ablation = _Ablation(options, study or STUDIES[options.table], say, parts, facts or {})
+    ablation = _Ablation(options, study or study_of(options.table, options.task), say, parts, facts or {})
     check_writable(options.out)
     with held(options.out):
         return ablation.run(kept)
@@ -79,6 +83,8 @@ class _Ablation:
         self.options, self.study, self.say, self.parts, self.facts = options, study, say, parts, facts
         names = {field.name for field in dataclasses.fields(TrainConfig)}
         self.base = TrainConfig(**{name: getattr(options, name) for name in names})
+        if options.task != "reflections":
+            self.base = dataclasses.replace(self.base, val=drawn_folder(options.out / _DEGRADED, options.task))
         arms = {arm: arm.of(self.base, options.refgan) for arm in study.arms}
         most = max(config.steps for config in arms.values())
         self.arms = {arm: with_length(config, options.equal, most) for arm, config in arms.items()}
@@ -110,9 +116,13 @@ class _Ablation:
         return results
 
     def _sets(self) -> list[str]:
-        given = list(self.options.sets) or [str(self.options.val)]
-        if self.options.composites is not None:
-            given += map(str, write_composites(self.options.composites, self.options.out / "composites"))
+        options = self.options
+        if options.task != "reflections":
+            made = write_degraded(options.val, options.out / _DEGRADED, options.task, options.val_side)
+            return [str(folder) for folder in made.tested]
+        given = list(options.sets) or [str(options.val)]
+        if options.composites is not None:
+            given += map(str, write_composites(options.composites, options.out / "composites"))
         return given
 
     def _head(self, sets: Sequence[str], waiting: Mapping[str, str]) -> Head:
@@ -152,6 +162,7 @@ class _Ablation:
             judged += f" ({len(known)} of {len(shown)} files that are evaluated on are trained on, too)"
         images = f"a batch of {base.batch}" + (f", {base.accumulate} to an update" if base.accumulate > 1 else "")
         return {
+            **self._task(),
             "network": f"{model.architecture} of {' '.join(map(str, model.channels))} channels, "
             + {"both": "a reflection net and a transmission net", "transmission": "one net, from I to T"}[
                 model.networks
@@ -167,6 +178,13 @@ class _Ablation:
             "machine": f"{here['device']}, torch {torch}, {here['threads']} threads, {base.precision}",
             "revision": str(here["revision"]),
         }
+
+    def _task(self) -> dict[str, str]:
+        task, side = self.base.task, self.options.val_side
+        if task == "reflections":
+            return {}
+        seen = "whole" if side is None else f"{side} pixels a side from their middle"
+        return {"task": f"{task}: {TASKS[task].does}; evaluated on {self.options.val}, {seen}"}
 
 
 def _files(sets: Sequence[str]) -> set[Path]:
@@ -196,4 +214,4 @@ def _results(head: Head, jobs: Sequence[Job], work: Work) -> Results:
 
 def results_path(study: str, out: Path) -> Path:
     """Return the file of results of a study in the folder of an ablation."""
-    return out / f"{'table-' if study.isdecimal() else ''}{study}.csv"
+    return out / f"{'table-' if study[:1].isdecimal() else ''}{study}.csv"

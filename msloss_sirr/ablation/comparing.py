@@ -55,7 +55,7 @@ class Comparison:
         for score in results.scores:
             self._add(score)
 
-    def figure(self, arm: str, set_name: str, steps: int, metric: str) -> Figure | None:
+    def figure(self, arm: str, set_name: str, steps: int, metric: str, base_steps: int | None = None) -> Figure | None:
         """Return what an arm comes to, ``None`` if nothing was measured, or no image under all of its seeds.
 
         Args:
@@ -63,6 +63,7 @@ class Comparison:
             set_name: the set.
             steps: how many times it was applied; of what is no remover, whatever is asked for.
             metric: ``psnr``, say.
+            base_steps: how many times the baseline was applied; ``None`` for as many times.
         """
         own = self._of(arm, set_name, steps, metric)
         if not own:
@@ -73,7 +74,7 @@ class Comparison:
         means = [float(np.mean([by_image[image] for image in images])) for by_image in own.values()]
         spread = float(np.std(means, ddof=1)) if len(means) > 1 else None
         trained = sum(seed is not None for seed in own)
-        base = self._of(self.head.baseline, set_name, steps, metric)
+        base = self._of(self.head.baseline, set_name, base_steps or steps, metric)
         difference, between, verdict = _judged(own, base, metric) if arm != self.head.baseline else (None, None, "")
         return Figure(float(np.mean(means)), spread, trained, len(images), difference, between, verdict)
 

@@ -26,6 +26,20 @@ def page(results: Results, plot: str = "") -> str:
     return "\n".join(_lines(results, plot)) + "\n"
 
 
+def told_difference(figure: Figure, metric: str) -> str:
+    """Return the difference of a figure to the baseline in words, with its interval and what that says.
+
+    Args:
+        figure: of an arm.
+        metric: what it is of.
+    """
+    if figure.difference is None:
+        return figure.verdict
+    between = figure.between
+    limits = f" [{_signed(between.low, metric)}, {_signed(between.high, metric)}]" if between else ""
+    return f"{_signed(figure.difference, metric)}{limits} {figure.verdict}"
+
+
 def _lines(results: Results, plot: str) -> Iterator[str]:
     head = results.head
     yield from (f"# {head.title}", "", head.question, "")
@@ -135,11 +149,7 @@ def _cells(head: Head, arm: str, figure: Figure | None, metric: str, *, first: b
         spread += f" ({figure.seeds} of {len(head.seeds)} seeds)"
     if arm == INPUT and not first:
         return "", ""
-    if figure.difference is None:
-        return f"{_number(figure.mean, metric)}{spread}", figure.verdict
-    between = figure.between
-    limits = f" [{_signed(between.low, metric)}, {_signed(between.high, metric)}]" if between else ""
-    return f"{_number(figure.mean, metric)}{spread}", f"{_signed(figure.difference, metric)}{limits} {figure.verdict}"
+    return f"{_number(figure.mean, metric)}{spread}", told_difference(figure, metric)
 
 
 def _paper_cell(table: PaperTable, arm: str, paper: str, metric: str, baseline: str) -> str:

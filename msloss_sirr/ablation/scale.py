@@ -1,7 +1,7 @@
 """In what an ablation is not the experiment of the paper."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from msloss_sirr.ablation.arms import Equal
@@ -14,7 +14,20 @@ from msloss_sirr.training.run import flat_options
 from msloss_sirr.training.written import changed
 
 _UNSAID = frozenset(
-    {"out", "val", "seed", "device", "workers", "save_every", "tensorboard", "samples", "bear", "preset", "config"}
+    {
+        "out",
+        "val",
+        "seed",
+        "device",
+        "workers",
+        "save_every",
+        "tensorboard",
+        "samples",
+        "bear",
+        "preset",
+        "config",
+        "probe_every",
+    }
     | {"data.pairs", "data.photos", "data.pair_weights", "data.damaged", "data.cache", "data.cache_gib"}
     | {"depth.weights", "loss.weights", "patience", "checkpointing"}
     | {"epochs", "iterations", "budget", "applications"}
@@ -50,21 +63,27 @@ def unlike_paper(
         differ.append(f"{ends} {now[ends]}, not {then['epochs']} epochs")
     if equal == "compute":
         differ.append("arms of fewer steps make more updates than those of the paper")
+    if base.task == "reflections":
+        differ += _other_data(study, base, sets, refgan)
+    return tuple(differ if study.table else ["the paper has no such table", *differ])
+
+
+def _other_data(study: Study, base: TrainConfig, sets: Iterable[str], refgan: str | None) -> Iterator[str]:
+    """Yield in what a training is on other pairs than those of the paper, or is evaluated on others."""
     sources = {source.name if source.split == "train" else "" for source in map(parse_source, base.data.pairs)}
     names = sources.intersection(_TRAINED_ON)
     trained = [name for name in _TRAINED_ON if name not in names]
     if trained:
-        differ.append(f"not trained on the pairs of {' and '.join(trained)}")
+        yield f"not trained on the pairs of {' and '.join(trained)}"
     if sources - names:
-        differ.append("trained on other pairs, too" if names else "trained on other pairs")
+        yield "trained on other pairs, too" if names else "trained on other pairs"
     if base.data.photos:
-        differ.append("trained on photographs with reflections made by recipes, too")
+        yield "trained on photographs with reflections made by recipes, too"
     if refgan is None:
-        differ.append("not trained on pairs of RefGAN")
+        yield "not trained on pairs of RefGAN"
     absent = absent_sets(study.table.sets, sets) if study.table else ()
     if absent:
-        differ.append(f"not evaluated on {', '.join(absent)}")
-    return tuple(differ if study.table else ["the paper has no such table", *differ])
+        yield f"not evaluated on {', '.join(absent)}"
 
 
 def _written(value: Any) -> str:

@@ -1,11 +1,13 @@
 """What is compared: the tables of the paper, and what it leaves open."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from msloss_sirr.ablation.arms import INPUT, Arm
 from msloss_sirr.ablation.paper import TABLES, PaperTable
+from msloss_sirr.synthesis.config import TaskName
 
 StudyName = Literal["1", "2", "3", "4", "5", "gradients", "weights"]
 
@@ -120,3 +122,13 @@ STUDIES: Mapping[str, Study] = {
     )
 }
 """Everything that ``msloss-sirr ablate`` compares, by name."""
+OF_ANY_TASK = ("5", "gradients", "weights")
+"""Those whose arms can learn another task than to take off reflections."""
+
+
+def study_of(name: str, task: TaskName) -> Study:
+    """Return a study by its name, with the arms of a task, of which the paper has no table."""
+    study = STUDIES[name]
+    if task == "reflections":
+        return study
+    return dataclasses.replace(study, name=f"{name}-{task}", title=f"{study.number}, {task}", table=None)

@@ -6,10 +6,11 @@ from typing import Annotated, Any
 from tyro.conf import subcommand
 
 from msloss_sirr.ablation.config import AblateOptions, ReportConfig
-from msloss_sirr.ablation.studies import STUDIES
+from msloss_sirr.ablation.studies import STUDIES, study_of
 from msloss_sirr.cli.printable import printable
 from msloss_sirr.errors import InputError
 from msloss_sirr.training.presets import defaults
+from msloss_sirr.why.config import WhyConfig
 
 
 def command(words: Sequence[str]) -> Any:
@@ -21,11 +22,13 @@ def command(words: Sequence[str]) -> Any:
     Raises:
         InputError: if a file of options cannot be used.
     """
+    if [*words[:2]] == ["ablate", "why"]:
+        return Annotated[WhyConfig, subcommand("ablate")]
     if "ablate" in words[:1] and any(word.partition("=")[0] == "--report" for word in words):
         return Annotated[ReportConfig, subcommand("ablate")]
     named = words[1] if "ablate" in words[:1] and words[1:] and words[1] in STUDIES else None
     if named is None and "ablate" in words[:1] and not {"-h", "--help"} & {*words}:
-        raise InputError(f"name what is compared first: msloss-sirr ablate {{{','.join(STUDIES)}}} ...")
+        raise InputError(f"name what is compared first: msloss-sirr ablate {{{','.join([*STUDIES, 'why'])}}} ...")
     changes = STUDIES[named].base if named else {}
     given = defaults(words if "ablate" in words[:1] else (), usual="paper", changes=changes)
     return Annotated[AblateOptions, subcommand("ablate", default=given)]
@@ -37,7 +40,7 @@ def run_ablate(options: AblateOptions) -> None:
     from msloss_sirr.ablation.reporting import keep
     from msloss_sirr.ablation.results import Results
 
-    path = results_path(options.table, options.out)
+    path = results_path(study_of(options.table, options.task).name, options.out)
     why = ""
 
     def kept(results: Results) -> None:
@@ -66,6 +69,22 @@ def run_report(config: ReportConfig) -> None:
         _told((config.out or path.parent) / f"{path.stem}.md", why)
 
 
+def run_why(config: WhyConfig) -> None:
+    """Look at the trainings of a comparison, or write the page of what was seen again."""
+    from msloss_sirr.why.measuring import measure
+    from msloss_sirr.why.reporting import PAGE, report
+    from msloss_sirr.why.tables import write
+
+    if config.runs is None:
+        assert config.report is not None  # noqa: S101  # one of them is given
+        why = report(config.report, config.out)
+        _told((config.out or config.report) / PAGE, why)
+        return
+    out = config.out or config.runs / "why"
+    write(measure(config, out, _say), out)
+    _told(out / PAGE, report(out))
+
+
 def _told(page: object, why: str) -> None:
     _say(f"{page}{f' (no plot: {why})' if why else ''}")
 
@@ -74,5 +93,5 @@ def _say(line: str) -> None:
     print(printable(line), flush=True)  # noqa: T201
 
 
-RUN: dict[type, Callable[[Any], None]] = {AblateOptions: run_ablate, ReportConfig: run_report}
+RUN: dict[type, Callable[[Any], None]] = {AblateOptions: run_ablate, ReportConfig: run_report, WhyConfig: run_why}
 """What each of them does."""

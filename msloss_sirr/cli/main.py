@@ -13,9 +13,11 @@ from msloss_sirr.cli.commands import run_app, run_export, run_train
 from msloss_sirr.cli.evaluate import run_eval
 from msloss_sirr.cli.failing import one_line_errors
 from msloss_sirr.cli.parsing import parse
+from msloss_sirr.cli.peers import run_peers
 from msloss_sirr.cli.remove import run_remove
 from msloss_sirr.evaluation.config import EvalConfig
 from msloss_sirr.export.config import ExportConfig
+from msloss_sirr.peers.config import PeersConfig
 from msloss_sirr.photo.config import RemoveConfig
 from msloss_sirr.training.presets import TrainOptions, defaults
 
@@ -24,6 +26,7 @@ _RUN: dict[type, Callable[[Any], None]] = {
     RemoveConfig: run_remove,
     AppConfig: run_app,
     EvalConfig: run_eval,
+    PeersConfig: run_peers,
     ExportConfig: run_export,
     **ablate.RUN,
     **data.RUN,
@@ -51,8 +54,9 @@ def main(words: Sequence[str] | None = None) -> None:
         remove: Any = Annotated[RemoveConfig, tyro.conf.subcommand("remove")]
         app: Any = Annotated[AppConfig, tyro.conf.subcommand("app")]
         evaluate: Any = Annotated[EvalConfig, tyro.conf.subcommand("eval")]
+        peers: Any = Annotated[PeersConfig, tyro.conf.subcommand("peers")]
         export: Any = Annotated[ExportConfig, tyro.conf.subcommand("export")]
         compare = ablate.command(words)
-        commands = train | remove | app | evaluate | export | compare | data.COMMANDS | refgan.COMMANDS
+        commands = train | remove | app | evaluate | peers | export | compare | data.COMMANDS | refgan.COMMANDS
         command = parse(commands, "msloss-sirr", words, description=_DOES)
         _RUN[type(command)](command)

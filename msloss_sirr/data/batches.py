@@ -9,6 +9,7 @@ from torch import Tensor
 from msloss_sirr.data.draws import DrawBatch, Kind
 from msloss_sirr.images.reading import to_float
 from msloss_sirr.layers import Layers
+from msloss_sirr.sending import send
 from msloss_sirr.synthesis.chance import Chance
 from msloss_sirr.synthesis.glass import exposed, sometimes, strengthened
 from msloss_sirr.synthesis.making import Synthesis
@@ -23,7 +24,7 @@ class Batch(NamedTuple):
     depth: Tensor | None = None
     """Depth images that lie beside the photographs, ``(N, 1, H, W)``, on any scale; of a made one, the scene's."""
     kind: Tensor | None = None
-    """``(N,)`` int64: what each was made of, a `Kind`."""
+    """``(N,)`` int64, on the processor: what each was made of, a `Kind`."""
 
 
 @torch.no_grad()
@@ -34,24 +35,38 @@ def compose(draws: DrawBatch, synthesis: Synthesis) -> Batch:
     alike, and the reflection of a pair made weaker or stronger.
 
     The reflection of a real pair is I - T where that is positive. Where a recipe would rather reject what it made, the
-    photo stays without a reflection.
+    photo stays without a reflection. Of a photo that is degraded otherwise, T is the photo itself.
+
+    Raises:
+        ValueError: if a photo is to be degraded, and the synthesis has nothing for that.
     """
     kinds, seeds = draws.kind.tolist(), draws.seed.tolist()
     first, second = _exposed(to_float(draws.first), synthesis, seeds), to_float(draws.second)
-    alike = [index for index, kind in enumerate(kinds) if kind in (Kind.REAL, Kind.CLEAN)]
+    alike = [index for index, kind in enumerate(kinds) if kind in (Kind.REAL, Kind.CLEAN, Kind.DEGRADED)]
     if alike:
         theirs = [seeds[index] for index in alike]
-        second[alike] = _exposed(second[alike], synthesis, theirs)
-        pairs = torch.cat([first[alike], second[alike]], dim=1)
+        where = send(torch.tensor(alike), first.device)
+        shown = _exposed(second.index_select(0, where), synthesis, theirs)
+        pairs = torch.cat([first.index_select(0, where), shown], dim=1)
         chance = Chance.beside(theirs, "strength", pairs)
-        first[alike] = sometimes(pairs, synthesis.strength, strengthened, chance)[:, :3]
+        second.index_copy_(0, where, shown)
+        first.index_copy_(0, where, sometimes(pairs, synthesis.strength, strengthened, chance)[:, :3])
+    degraded = [index for index, kind in enumerate(kinds) if kind == Kind.DEGRADED]
+    if degraded:
+        if synthesis.degrade is None:
+            raise ValueError("photos are to be degraded, but the synthesis degrades none; give it a degrade")
+        where = send(torch.tensor(degraded), first.device)
+        whole = first.index_select(0, where)
+        first.index_copy_(0, where, synthesis.degrade(whole, Chance([seeds[index] for index in degraded], whole)))
     batch = Batch(first, Layers(second, (first - second).clamp(0, 1)), draws.depth, draws.kind)
     for kind, recipe in ((Kind.REFLECTED, synthesis.reflect), (Kind.TRANSPLANTED, synthesis.transplant)):
         which = [index for index, other in enumerate(kinds) if other == kind]
         if which:
-            made = _made(recipe, first[which], second[which], [seeds[index] for index in which])
+            where = send(torch.tensor(which), first.device)
+            scene, reflected = first.index_select(0, where), second.index_select(0, where)
+            made = _made(recipe, scene, reflected, [seeds[index] for index in which])
             for whole, part in zip((batch.ambient, *batch.target), (made.ambient, *made.target), strict=True):
-                whole[which] = part
+                whole.index_copy_(0, where, part)
     return batch
 
 

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from msloss_sirr.data.folders import Cache, ImageSequence, Pairs
 from msloss_sirr.data.reflections import Reflections
 from msloss_sirr.errors import InputError
+from msloss_sirr.sending import send
 
 _TRIES = 100
 """Damaged files in a row after which a draw is given up."""
@@ -34,6 +35,8 @@ class Kind(IntEnum):
     """A photo, and the reflection of a real pair to be laid on it."""
     CLEAN = 3
     """A photo that stays as it is, twice."""
+    DEGRADED = 4
+    """A photo twice, of which one is to be degraded otherwise than by a reflection."""
 
 
 class Draw(NamedTuple):
@@ -51,7 +54,7 @@ class Draw(NamedTuple):
 
 
 class DrawBatch(NamedTuple):
-    """Several draws: images ``(N, 3, H, W)`` uint8, ``kind`` and ``seed`` ``(N,)`` int64."""
+    """Several draws: images ``(N, 3, H, W)`` uint8, ``kind`` and ``seed`` ``(N,)`` int64, on the processor."""
 
     first: Tensor
     second: Tensor
@@ -60,6 +63,11 @@ class DrawBatch(NamedTuple):
     depth: Tensor | None = None
     """``(N, 1, H, W)`` float32, if all have one."""
     damaged: tuple[str, ...] = ()
+
+    def on(self, device: torch.device) -> "DrawBatch":
+        """Return the images on a device; kinds and seeds stay on the processor, which has to know them."""
+        depth = None if self.depth is None else send(self.depth, device)
+        return self._replace(first=send(self.first, device), second=send(self.second, device), depth=depth)
 
 
 class Draws(Dataset[Draw]):
@@ -78,6 +86,7 @@ class Draws(Dataset[Draw]):
         transplant_share: probability that the reflection of another draw is that of a real pair. It is laid on a photo
             or, half the time and where there are no photos, on the transmission of a pair.
         clean_share: probability that a draw which is no real pair is a photo without reflection.
+        degraded: whether every draw is a photo that is to be degraded otherwise than by a reflection.
         pair_odds: how often each pair is drawn, relative to the others.
         seed: any integer.
         photo_depths: depth images of the photos, in their order.
@@ -97,6 +106,7 @@ class Draws(Dataset[Draw]):
         real_share: float = 0.3,
         transplant_share: float = 0.0,
         clean_share: float = 0.0,
+        degraded: bool = False,
         pair_odds: Sequence[float] | None = None,
         seed: int = 0,
         photo_depths: ImageSequence | None = None,
@@ -108,6 +118,8 @@ class Draws(Dataset[Draw]):
             raise ValueError("no pairs: no reflection to transplant")
         if clean_share and not photos:
             raise ValueError("no photos: none to leave without a reflection")
+        if degraded and (pairs or not photos):
+            raise ValueError("photos alone are degraded; give some, and no pairs")
         self.length = length
         self.crop = crop
         self.photos = photos
@@ -120,6 +132,7 @@ class Draws(Dataset[Draw]):
         self._reflections = Reflections(pairs, cache) if pairs and transplant_share else None
         self._transplants = 1.0 if not photos and transplant_share else transplant_share
         self._clean = clean_share
+        self._degraded = degraded
         self.real_share = real_share if pairs and (photos or transplant_share) else 1.0 if pairs else 0.0
         """Probability that a draw is a real pair, of what there is to draw from."""
 
@@ -147,17 +160,23 @@ class Draws(Dataset[Draw]):
                     raise
 
     def _draw(self, rng: random.Random) -> Draw:
+        if self._degraded:
+            return self._photo(rng, Kind.DEGRADED)
         if rng.random() < self.real_share:
             pair = self._some_pair()[self._pair_number(rng)]
             first, second, *others = _crop(rng, self.crop, *_present(*pair))
             return Draw(first, second, Kind.REAL, rng.getrandbits(63), next(iter(others), None))
         if self._clean and rng.random() < self._clean:
-            first, *others = _crop(rng, self.crop, *_present(*self._scene(rng, Kind.CLEAN)))
-            return Draw(first, first, Kind.CLEAN, rng.getrandbits(63), next(iter(others), None))
+            return self._photo(rng, Kind.CLEAN)
         kind = Kind.TRANSPLANTED if rng.random() < self._transplants else Kind.REFLECTED
         first, *others = _crop(rng, self.crop, *_present(*self._scene(rng, kind)))
         (second,) = _crop(rng, self.crop, self._reflected(rng, kind))
         return Draw(first, second, kind, rng.getrandbits(63), next(iter(others), None))
+
+    def _photo(self, rng: random.Random, kind: Kind) -> Draw:
+        """Return a photo twice."""
+        first, *others = _crop(rng, self.crop, *_present(*self._scene(rng, kind)))
+        return Draw(first, first, kind, rng.getrandbits(63), next(iter(others), None))
 
     def _scene(self, rng: random.Random, kind: Kind) -> tuple[Tensor, Tensor | None]:
         """Return what is behind the glass, and its depth image if there is one."""

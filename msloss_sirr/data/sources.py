@@ -24,6 +24,7 @@ def build_draws(
     length: int,
     seed: int,
     depth: bool = False,
+    degraded: bool = False,
     damage: Damage | None = None,
     device: torch.device | str = "cpu",
 ) -> Draws:
@@ -37,6 +38,7 @@ def build_draws(
         length: draws in an epoch.
         seed: any integer.
         depth: whether to look for depth images beside the pairs and photos.
+        degraded: whether photos are to be degraded otherwise than by reflections.
         damage: told of every file that is left out; ``None`` bears as many as the configuration does, and says nothing.
         device: where images are kept, and cropped, if that is where the configuration wants them.
 
@@ -64,6 +66,7 @@ def build_draws(
         real_share=config.real_share,
         transplant_share=config.synthesis.transplant_share,
         clean_share=config.clean_share,
+        degraded=degraded,
         pair_odds=_odds(config.pair_weights, sets) if config.pair_weights else None,
         seed=seed,
         photo_depths=Images([depths[photo] for photo in photos], cache, read_depth) if depth and photos else None,

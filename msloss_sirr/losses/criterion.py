@@ -13,6 +13,7 @@ from msloss_sirr.losses.config import LossConfig
 from msloss_sirr.losses.features import FeatureLoss, load_backbone
 from msloss_sirr.losses.gradient import gradient_loss, image_gradient
 from msloss_sirr.losses.misalignment import inner, nearest
+from msloss_sirr.sending import send
 
 
 class Prepared(NamedTuple):
@@ -68,7 +69,8 @@ class LayersCriterion(nn.Module):
             prepared = Prepared(Layers(transmission, target.reflection), image_gradient(transmission), features)
         if not self.tolerance or not isinstance(target, Truth):
             return prepared
-        exact, misaligned = (which.nonzero().flatten() for which in (~target.misaligned, target.misaligned))
+        sorts = (~target.misaligned, target.misaligned)
+        exact, misaligned = (send(which.nonzero().flatten(), transmission.device) for which in sorts)
         return prepared._replace(exact=exact, misaligned=misaligned)
 
     def forward(self, estimate: Layers | Estimate, target: Prepared) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ from msloss_sirr.data.batches import compose
 from msloss_sirr.data.draws import DrawBatch, Kind
 from msloss_sirr.images.registration import registered
 from msloss_sirr.refgan.style import training_style
+from msloss_sirr.sending import send
 from msloss_sirr.synthesis.making import Synthesis
 
 
@@ -29,5 +30,5 @@ def examples(draws: DrawBatch, synthesis: Synthesis, style: str) -> Example:
     ambient, transmission = batch.ambient, batch.target.transmission
     real = (draws.kind == Kind.REAL).view(-1, 1, 1, 1)
     if bool(real.any()):
-        transmission = registered(transmission, ambient).where(real, transmission)
+        transmission = registered(transmission, ambient).where(send(real, ambient.device), transmission)
     return Example(transmission, training_style(style, ambient, transmission, draws.seed.tolist()), ambient)

@@ -47,12 +47,13 @@ def degraded(reflection: Tensor, seeds: Sequence[int]) -> Tensor:
     """
     chance = Chance.beside(seeds, "style", reflection)
     softened = blurred(linear_light(reflection), _BLUR * chance.uniform(0.0, 1.0).square())
-    return encoded(softened * chance.uniform(*_STRENGTHS))
+    (strength,) = chance.sent(chance.uniform(*_STRENGTHS))
+    return encoded(softened * strength)
 
 
 def smooth_noise(seeds: Sequence[int], like: Tensor) -> Tensor:
     """Return normally distributed noise, one scale a channel, interpolated, as large as ``like`` ``(N, 3, H, W)``."""
     chance = Chance.beside(seeds, "style", like)
-    grids = [chance.normal(1, grid, grid) for grid in _GRIDS]
+    grids = chance.sent(*(chance.normal(1, grid, grid) for grid in _GRIDS))
     size = like.shape[-2:]
     return torch.cat([F.interpolate(grid, size, mode="bicubic", align_corners=True) for grid in grids], dim=1)

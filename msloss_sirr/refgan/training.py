@@ -182,7 +182,7 @@ class _Training:
         """Move the generator or the discriminator if its gradient is finite, and return the norm of that."""
         self.accelerator.backward(loss)
         weights = (self.generator, self.discriminator)[which].parameters()
-        norm: Tensor = self.accelerator.clip_grad_norm_(weights, math.inf)
+        norm: Tensor = self.accelerator.clip_grad_norm_(weights, math.inf).cpu()  # the one wait for the device
         if norm.isfinite():
             self.optimizers[which].step()
         self.optimizers[which].zero_grad()

@@ -1,1 +1,1 @@
-"""Reflections made on photographs: recipes, and what real glass and cameras add."""
+"""Reflections made on photographs, and other degradations."""

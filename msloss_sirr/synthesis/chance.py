@@ -2,22 +2,25 @@
 
 import zlib
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
+
+from msloss_sirr.sending import send_together
 
 
 class Chance:
     """Random numbers for every image of a batch, whatever the others are and whatever device they are on.
 
     All are drawn on the CPU, image by image, so that an image's numbers are a function of its seed and of what has been
-    drawn for it before.
+    drawn for it before. They stay there until `sent` takes them to the images.
 
     Args:
         seeds: one for each image.
-        like: the images, ``(N, ...)``; numbers are of their device and type.
+        like: the images, ``(N, ...)``; numbers are of their type.
 
     Raises:
         ValueError: if there are more or fewer seeds than images.
@@ -27,7 +30,7 @@ class Chance:
         if len(seeds) != len(like):
             raise ValueError(f"{len(seeds)} seeds for {len(like)} images; give one seed for each image")
         self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        self._like = like
+        self._device, self._dtype = like.device, like.dtype
 
     @classmethod
     def beside(cls, seeds: Sequence[int], name: str, like: Tensor) -> "Chance":
@@ -36,12 +39,16 @@ class Chance:
 
     def only(self, indices: Sequence[int]) -> "Chance":
         """Return the random numbers of some of the images, to be drawn from here on."""
-        some = Chance((), self._like[:0])
-        some._generators = [self._generators[index] for index in indices]
+        some = Chance((), torch.empty(0, dtype=self._dtype))
+        some._device, some._generators = self._device, [self._generators[index] for index in indices]
         return some
 
+    def sent(self, *draws: Tensor) -> Sequence[Tensor]:
+        """Return what was drawn on the images' device, in one copy, for which the device is not waited."""
+        return send_together(draws, self._device)
+
     def numbers(self, low: float, high: float) -> list[float]:
-        """Return a number between two for each image, as `uniform` does, without a way to the device."""
+        """Return a number between two for each image, as `uniform` does."""
         return [low + (high - low) * torch.rand(1, generator=each).item() for each in self._generators]
 
     def uniform(self, low: float, high: float) -> Tensor:
@@ -51,7 +58,7 @@ class Chance:
     def uniforms(self, channels: int, low: float, high: float) -> Tensor:
         """Return numbers between two for each channel of each image, ``(N, channels, 1, 1)``."""
         draws = _stacked([torch.rand(channels, generator=each) for each in self._generators], channels)
-        return (low + (high - low) * draws).to(self._like).view(-1, channels, 1, 1)
+        return (low + (high - low) * draws).to(self._dtype).view(-1, channels, 1, 1)
 
     def choice(self, odds: Sequence[float]) -> list[int]:
         """Return the index of one of several things for each image, by their odds."""
@@ -65,7 +72,15 @@ class Chance:
 
     def normal(self, *shape: int) -> Tensor:
         """Return normally distributed numbers, ``(N, *shape)``."""
-        return _stacked([torch.randn(shape, generator=each) for each in self._generators], *shape).to(self._like)
+        pinned = self._device.type == "cuda"  # where there may be many, so that they are not copied to be sent
+        draws = torch.empty(len(self._generators), *shape, pin_memory=pinned)
+        for draw, each in zip(draws, self._generators, strict=True):
+            torch.randn(shape, generator=each, out=draw)
+        return draws.to(self._dtype)
+
+
+Change: TypeAlias = Callable[[Tensor, Chance], Tensor]
+"""What happens to images ``(N, 3, H, W)``, sRGB-encoded, [0, 1], by chance."""
 
 
 def _stacked(draws: list[Tensor], *shape: int) -> Tensor:

@@ -1,10 +1,13 @@
-"""What reflections are made of."""
+"""What training images are made of."""
 
 from dataclasses import dataclass, field, fields
 from math import inf
+from typing import Literal
 
 from msloss_sirr.errors import InputError
 from msloss_sirr.fields import check_fields
+
+TaskName = Literal["reflections", "denoising", "deblurring", "jpeg", "low-light", "rain", "super-resolution"]
 
 
 @dataclass(frozen=True)

@@ -1,24 +1,18 @@
 """What real glass and cameras add to a recipe."""
 
 import math
-from collections.abc import Callable, Sequence
-from io import BytesIO
-from typing import TypeAlias
+from collections.abc import Sequence
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
-from msloss_sirr.images.reading import to_bytes, to_float
-from msloss_sirr.synthesis.chance import Chance
+from msloss_sirr.sending import send
+from msloss_sirr.synthesis.camera import as_jpeg, sensed
+from msloss_sirr.synthesis.chance import Chance, Change
 from msloss_sirr.synthesis.config import GlassConfig
 from msloss_sirr.synthesis.light import encoded, linear_light
 from msloss_sirr.synthesis.recipes import Composite, Recipe
-
-Change: TypeAlias = Callable[[Tensor, Chance], Tensor]
-"""What happens to images ``(N, 3, H, W)``, sRGB-encoded, [0, 1], by chance."""
 
 
 def through(glass: GlassConfig, recipe: Recipe) -> Recipe:
@@ -47,8 +41,8 @@ def sometimes(images: Tensor, probability: float, change: Change, chance: Chance
     indices = [index for index, happens in enumerate(chance.happens(probability)) if happens]
     if not indices:
         return images
-    changed = change(images[indices], chance.only(indices))
-    return images.index_copy(0, torch.tensor(indices, device=images.device), changed)
+    which = send(torch.tensor(indices), images.device)
+    return images.index_copy(0, which, change(images.index_select(0, which), chance.only(indices)))
 
 
 def ghosted(images: Tensor, chance: Chance) -> Tensor:
@@ -61,8 +55,9 @@ def ghosted(images: Tensor, chance: Chance) -> Tensor:
     height, width = images.shape[-2:]
     distance, angle = chance.uniform(1.0, max(2.0, height / 40)), chance.uniform(0, 2 * math.pi)
     dimming = chance.uniform(0.3, 0.9)
-    rows = _reflected(torch.arange(height, device=images.device) - _whole(distance * angle.sin()), height)
-    columns = _reflected(torch.arange(width, device=images.device) - _whole(distance * angle.cos()), width)
+    rows = _reflected(torch.arange(height) - _whole(distance * angle.sin()), height)
+    columns = _reflected(torch.arange(width) - _whole(distance * angle.cos()), width)
+    (dimming,), (rows, columns) = chance.sent(dimming), chance.sent(rows, columns)
     number = torch.arange(len(images), device=images.device).view(-1, 1, 1)
     light = linear_light(images)
     shifted = light.permute(0, 2, 3, 1)[number, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
@@ -76,7 +71,8 @@ def covering(images: Tensor, chance: Chance) -> Tensor:
 
     Source: Dong et al., "Location-aware Single Image Reflection Removal", ICCV 2021: reflections are local.
     """
-    field = F.interpolate(chance.normal(1, 3, 3), images.shape[-2:], mode="bicubic", align_corners=False)
+    (coarse,) = chance.sent(chance.normal(1, 3, 3))
+    field = F.interpolate(coarse, images.shape[-2:], mode="bicubic", align_corners=False)
     middle = field.flatten(1).median(dim=1).values.view(-1, 1, 1, 1)
     return encoded(linear_light(images) * torch.sigmoid(6 * (field - middle)))
 
@@ -88,14 +84,14 @@ def relit(images: Tensor, chance: Chance) -> Tensor:
     sides of the glass are lit by different lights.
     """
     exposure, red, blue = chance.uniform(-1, 1), chance.uniform(-_FIFTH, _FIFTH), chance.uniform(-_FIFTH, _FIFTH)
-    return _lit(images, exposure, red, blue)
+    return _lit(images, chance, exposure, red, blue)
 
 
 def exposed(images: Tensor, chance: Chance) -> Tensor:
     """Multiply light by between 0.71 and 1.41, and red and blue each by between 0.89 and 1.12 of that."""
     half = _FIFTH / 2
     exposure, red, blue = chance.uniform(-0.5, 0.5), chance.uniform(-half, half), chance.uniform(-half, half)
-    return _lit(images, exposure, red, blue)
+    return _lit(images, chance, exposure, red, blue)
 
 
 def strengthened(pairs: Tensor, chance: Chance) -> Tensor:
@@ -106,7 +102,8 @@ def strengthened(pairs: Tensor, chance: Chance) -> Tensor:
         chance: random numbers for every pair.
     """
     ambient, transmission = pairs.chunk(2, dim=1)
-    changed = transmission + chance.uniform(0.3, 1.2) * (ambient - transmission)
+    (strength,) = chance.sent(chance.uniform(0.3, 1.2))
+    changed = transmission + strength * (ambient - transmission)
     return torch.cat([changed.clamp(0, 1), transmission], dim=1)
 
 
@@ -115,40 +112,32 @@ def tinted(images: Tensor, chance: Chance) -> Tensor:
 
     Source: panes of soda-lime glass let through 0.8 to 0.9 of visible light, coated and coloured ones less.
     """
-    return encoded(linear_light(images) * chance.uniforms(3, 0.85, 1.0))
+    (shares,) = chance.sent(chance.uniforms(3, 0.85, 1.0))
+    return encoded(linear_light(images) * shares)
 
 
 def noisy(images: Tensor, chance: Chance) -> Tensor:
     """Add a sensor's noise: in linear light, of variance ``a x + b**2``, a up to 0.004 and b up to 0.01.
 
-    Source: Foi et al., "Practical Poissonian-Gaussian Noise Modeling and Fitting", IEEE TIP 2008.
+    Source: see `sensed`.
     """
-    light = linear_light(images)
-    variance = chance.uniform(0, 0.004) * light + chance.uniform(0, 0.01) ** 2
-    return encoded(light + variance.sqrt() * chance.normal(*images.shape[1:]))
+    shot, read = chance.sent(chance.uniform(0, 0.004), chance.uniform(0, 0.01))
+    return encoded(sensed(linear_light(images), shot, read, chance))
 
 
-def compressed(images: Tensor, chance: Chance) -> Tensor:
-    """Write each image as a JPEG file of a quality from 60 to 95, and read it again."""
-    qualities = chance.uniform(60, 95).flatten().tolist()
-    again = [_written(to_bytes(image).cpu(), round(quality)) for image, quality in zip(images, qualities, strict=True)]
-    return to_float(torch.stack(again)).to(images) if again else images.clone()
-
-
-def _written(pixels: Tensor, quality: int) -> Tensor:
-    """Return pixels ``(3, H, W)`` uint8 as a JPEG file of that quality has them."""
-    file = BytesIO()
-    Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(file, "JPEG", quality=quality)
-    with Image.open(file) as image:
-        return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+def compressed(images: Tensor, chance: Chance, *, lowest: int = 60, highest: int = 95) -> Tensor:
+    """Write each image as a JPEG file of a quality from 60 to 95, or of others, and read it again; see `as_jpeg`."""
+    qualities = chance.uniform(lowest, highest).flatten().tolist()
+    return as_jpeg(images, [round(quality) for quality in qualities])
 
 
 _FIFTH = math.log2(1.25)
 
 
-def _lit(images: Tensor, exposure: Tensor, red: Tensor, blue: Tensor) -> Tensor:
-    """Multiply light by powers of two, ``(N, 1, 1, 1)``."""
-    return encoded(linear_light(images) * 2 ** (exposure + torch.cat([red, torch.zeros_like(red), blue], dim=1)))
+def _lit(images: Tensor, chance: Chance, exposure: Tensor, red: Tensor, blue: Tensor) -> Tensor:
+    """Multiply light by powers of two, ``(N, 1, 1, 1)``, on the processor."""
+    (factors,) = chance.sent(2 ** (exposure + torch.cat([red, torch.zeros_like(red), blue], dim=1)))
+    return encoded(linear_light(images) * factors)
 
 
 def _whole(shift: Tensor) -> Tensor:

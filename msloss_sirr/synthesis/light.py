@@ -5,8 +5,10 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from kornia.filters import filter2d_separable
 from torch import Tensor
+
+from msloss_sirr.sending import send
+from msloss_sirr.synthesis.portions import portions
 
 GAMMA = 2.2
 """The power that takes encoded pixels to linear light in the literature of reflection removal."""
@@ -43,21 +45,33 @@ def gaussian(sigma: float, radius: int | None = None) -> list[float]:
     return [weight / sum(weights) for weight in weights]
 
 
-def smeared(image: Tensor, kernel: Sequence[float]) -> Tensor:
-    """Return an image convolved with a kernel across and down, borders continued by reflection.
-
-    On a processor, a convolution is fast that has sixteen channels side by side. Across, those are the sums for sixteen
-    pixels in a row, from all that these are made of; down, the columns themselves.
+def smeared(images: Tensor, kernels: Sequence[Sequence[float]]) -> Tensor:
+    """Return images, each convolved with a kernel of its own across and down, borders continued by reflection.
 
     Args:
-        image: ``(C, H, W)``, sides greater than half the kernel.
-        kernel: an odd number of weights.
+        images: ``(N, C, H, W)``, N at least 1, sides greater than half the largest kernel.
+        kernels: an odd number of weights for each image.
     """
-    weights = torch.tensor(kernel, dtype=image.dtype, device=image.device)
-    if image.device.type != "cpu" or image.dtype != torch.float32:
-        return filter2d_separable(image[None], weights[None], weights[None], border_type="reflect")[0]
-    size, (channels, _, width) = len(kernel), image.shape
-    framed = F.pad(image[None], (size // 2,) * 4, mode="reflect")
+    if len(images) == 1 and images.device.type == "cpu" and images.dtype == torch.float32:
+        return _smeared_in_lanes(images, kernels[0])
+    channels, radius = images.shape[1], max(map(len, kernels)) // 2
+    margins = [[0.0] * (radius - len(kernel) // 2) for kernel in kernels]
+    rows = [[*margin, *kernel, *margin] for margin, kernel in zip(margins, kernels, strict=True)]
+    weights = send(torch.tensor(rows, dtype=images.dtype), images.device).repeat_interleave(channels, dim=0)
+    framed = F.pad(images, (radius,) * 4, mode="reflect").flatten(0, 1)[None]
+    across = F.conv2d(framed, weights[:, None, None, :], groups=len(weights))
+    return F.conv2d(across, weights[:, None, :, None], groups=len(weights)).reshape(images.shape)
+
+
+def _smeared_in_lanes(image: Tensor, kernel: Sequence[float]) -> Tensor:
+    """Do what `smeared` does, with one image on a processor, ``(1, C, H, W)``.
+
+    There, a convolution is fast that has sixteen channels side by side. Across, those are the sums for sixteen pixels
+    in a row, from all that these are made of; down, the columns themselves.
+    """
+    weights = torch.tensor(kernel, dtype=image.dtype)
+    size, (_, channels, _, width) = len(kernel), image.shape
+    framed = F.pad(image, (size // 2,) * 4, mode="reflect")
     if surplus := -width % _LANES:
         framed = F.pad(framed, (0, surplus))
     _, _, rows, columns = framed.shape
@@ -67,7 +81,7 @@ def smeared(image: Tensor, kernel: Sequence[float]) -> Tensor:
     across = F.conv2d(_first(framed.reshape(1, -1, columns, 1)), _first(band), stride=(1, _LANES))
     across = _first(_last(across).reshape(1, channels, rows, -1))
     down = F.conv2d(across, weights.expand(across.shape[1], 1, 1, -1), groups=across.shape[1])
-    return _last(down)[0, ..., :width]
+    return _last(down)[..., :width]
 
 
 def blurred(images: Tensor, sigma: Tensor, radius: Tensor | None = None) -> Tensor:
@@ -75,15 +89,15 @@ def blurred(images: Tensor, sigma: Tensor, radius: Tensor | None = None) -> Tens
 
     Args:
         images: ``(N, C, H, W)``, sides greater than the largest radius.
-        sigma: ``(N,)`` or ``(N, 1, 1, 1)``, in pixels; 0 leaves an image as it is.
+        sigma: ``(N,)`` or ``(N, 1, 1, 1)``, on the processor, in pixels; 0 leaves an image as it is.
         radius: where each Gaussian is cut off, likewise; ``None`` for ceil(2 sigma).
     """
-    kernels = (
-        map(gaussian, sigma.flatten().tolist())
-        if radius is None
-        else map(gaussian, sigma.flatten().tolist(), radius.flatten().int().tolist())
-    )
-    return torch.stack([smeared(image, kernel) for image, kernel in zip(images, kernels, strict=True)])
+    radii = [None] * len(images) if radius is None else radius.flatten().int().tolist()
+    kernels = list(map(gaussian, sigma.flatten().tolist(), radii))
+    made = torch.empty_like(images)
+    for part in portions(images):
+        made[part] = smeared(images[part], kernels[part])
+    return made
 
 
 def vignette(top: Tensor, left: Tensor, height: int, width: int) -> Tensor:

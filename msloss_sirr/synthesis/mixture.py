@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from msloss_sirr.layers import Layers
+from msloss_sirr.sending import send
 from msloss_sirr.synthesis.chance import Chance
 from msloss_sirr.synthesis.recipes import Composite, Recipe
 
@@ -30,15 +31,18 @@ def mixture(recipes: Mapping[str, Recipe], odds: Mapping[str, float]) -> Recipe:
         choice = Chance.beside(seeds, "recipe", scene).choice([odds[name] for name in names])
         if not choice:
             return recipes[names[0]](scene, mirrored, seeds)
-        parts, order = [], []
+        order = torch.tensor(choice).argsort(stable=True)
+        there, back = send(torch.stack([order, order.argsort()]), scene.device)
+        scene, mirrored = scene.index_select(0, there), mirrored.index_select(0, there)
+        seeds = [seeds[index] for index in order.tolist()]
+        parts, first = [], 0
         for number, name in enumerate(names):
-            chosen = [index for index, chosen in enumerate(choice) if chosen == number]
-            if chosen:
-                order += chosen
-                parts.append(recipes[name](scene[chosen], mirrored[chosen], [seeds[index] for index in chosen]))
-        back = torch.tensor(order).argsort()
+            part = slice(first, first := first + choice.count(number))
+            if part.start < part.stop:
+                parts.append(recipes[name](scene[part], mirrored[part], seeds[part]))
         ambient, layers, kept = zip(*parts, strict=True)
-        together = (torch.cat(part)[back] for part in zip(*layers, strict=True))
-        return Composite(torch.cat(ambient)[back], Layers(*together), torch.cat(kept)[back])
+        together = (torch.cat(part).index_select(0, back) for part in (ambient, *zip(*layers, strict=True), kept))
+        i, t, r, is_kept = together
+        return Composite(i, Layers(t, r), is_kept)
 
     return made

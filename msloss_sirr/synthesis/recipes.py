@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from msloss_sirr.layers import Layers
+from msloss_sirr.sending import send
 from msloss_sirr.synthesis.chance import Chance
 from msloss_sirr.synthesis.light import GAMMA, encode_, excess, gaussian, linear_light, smeared, vignette
+from msloss_sirr.synthesis.portions import portions
 
 _WHOLE = (1, 2, 3)
 
@@ -59,23 +61,22 @@ def linear(scene: Tensor, mirrored: Tensor, seeds: Sequence[int], *, sharp: floa
     """
     chance = Chance(seeds, scene)
     kernels = [gaussian(sigma) for sigma in _sigmas(chance, 1.0, 5.0, sharp)]
-    attenuations = chance.numbers(1.08, 1.18)
-    windows = vignette(chance.uniform(0, 1), chance.uniform(0, 1), *scene.shape[-2:])
-    dimmings = chance.numbers(0.8, 1.0)
-    made, seen = _room(scene, 3), []
-    for i, t, r, behind, before, kernel, attenuation, window, dimming in zip(
-        *made, scene, mirrored, kernels, attenuations, windows, dimmings, strict=True
-    ):
-        reflected = smeared(linear_light(before, out=r), kernel)
+    bounds = (1.08, 1.18), (0.0, 1.0), (0.0, 1.0), (0.8, 1.0)
+    attenuation, top, left, dimming = chance.sent(*(chance.uniform(*each) for each in bounds))
+    windows, encoded_dimming = vignette(top, left, *scene.shape[-2:]), dimming ** (1 / GAMMA)
+    made, statistics = _room(scene, 3), scene.new_empty(4, len(scene))
+    for part in portions(scene):
+        i, t, r, behind, before = (images[part] for images in (*made, scene, mirrored))
+        reflected = smeared(linear_light(before, out=r), kernels[part])
         light = linear_light(behind, out=t)
-        seen.append(torch.stack([behind.mean(), before.mean(), behind.amax(), before.amax()]))
-        over = excess(torch.add(light, reflected, out=i), (1, 2))
-        reflected.sub_(over.mul_(attenuation)).relu_().mul_(window)
-        encode_(torch.add(reflected, light, alpha=dimming, out=i).clamp_(max=1))
-        torch.mul(behind, dimming ** (1 / GAMMA), out=t)
+        seen = (behind.mean(_WHOLE), before.mean(_WHOLE), behind.amax(_WHOLE), before.amax(_WHOLE))
+        torch.stack(seen, out=statistics[:, part])
+        over = excess(torch.add(light, reflected, out=i), (2, 3))
+        reflected.sub_(over.mul_(attenuation[part])).relu_().mul_(windows[part])
+        encode_(torch.addcmul(reflected, light, dimming[part], out=i).clamp_(max=1))
+        torch.mul(behind, encoded_dimming[part], out=t)
         torch.sub(i, t, out=r).relu_()
-    statistics = torch.stack(seen) if seen else scene.new_empty(0, 4)
-    behind_mean, before_mean, behind_most, before_most = statistics.unbind(1)
+    behind_mean, before_mean, behind_most, before_most = statistics
     # composites have the published 0.1 then, too: encoded pixels are dimmed to no less than 0.9
     kept = (behind_mean <= 2 * before_mean) & (behind_most >= 0.15) & (before_most >= 0.15)
     return Composite(made[0], Layers(made[1], made[2]), kept)
@@ -94,8 +95,8 @@ def clip(scene: Tensor, mirrored: Tensor, seeds: Sequence[int], *, sharp: float 
     """
     kernels = [gaussian(sigma, 5) for sigma in _sigmas(Chance(seeds, scene), 2.0, 5.0, sharp)]
     ambient, reflection = _room(scene, 2)
-    for i, r, behind, before, kernel in zip(ambient, reflection, scene, mirrored, kernels, strict=True):
-        _add(behind, smeared(before, kernel), i, r)
+    for part in portions(scene):
+        _add(scene[part], smeared(mirrored[part], kernels[part]), ambient[part], reflection[part])
     return _all_kept(ambient, scene, reflection)
 
 
@@ -113,19 +114,25 @@ def screen(scene: Tensor, mirrored: Tensor, seeds: Sequence[int], *, sharp: floa
     """
     chance = Chance(seeds, scene)
     radii = [2 + size for size in chance.choice((0.1, 0.2, 0.3, 0.4))]
-    kernels = map(gaussian, _sigmas(chance, 2.0, 5.0, sharp), radii)
-    a, b = chance.numbers(0.8, 1.0), chance.numbers(0.4, 1.0)
+    kernels = list(map(gaussian, _sigmas(chance, 2.0, 5.0, sharp), radii))
+    (dimming,), strengths = chance.sent(chance.uniform(0.8, 1.0)), chance.numbers(0.4, 1.0)
+    kernels = [[w * math.sqrt(b) for w in kernel] for kernel, b in zip(kernels, strengths, strict=True)]
     projected = chance.happens(0.7)
+    is_projected = send(torch.tensor(projected, dtype=torch.bool).view(-1, 1, 1, 1), scene.device)
     made = _room(scene, 3)
-    for i, t, r, behind, before, kernel, dimming, strength, is_projected in zip(
-        *made, scene, mirrored, kernels, a, b, projected, strict=True
-    ):
-        torch.mul(behind, dimming, out=t)
-        reflected = smeared(before, [weight * math.sqrt(strength) for weight in kernel])
-        if is_projected:
-            torch.add(t, torch.addcmul(reflected, t, reflected, value=-1, out=r), out=i).clamp_(max=1)
-        else:
+    for part in portions(scene):
+        i, t, r = (images[part] for images in made)
+        torch.mul(scene[part], dimming[part], out=t)
+        reflected = smeared(mirrored[part], kernels[part])
+        if not any(projected[part]):
             _add(t, reflected, i, r)
+            continue
+        torch.add(t, torch.addcmul(reflected, t, reflected, value=-1, out=r), out=i).clamp_(max=1)
+        if not all(projected[part]):
+            sums = _room(t, 2)
+            _add(t, reflected, *sums)
+            torch.where(is_projected[part], i, sums[0], out=i)
+            torch.where(is_projected[part], r, sums[1], out=r)
     return _all_kept(*made)
 
 
@@ -147,7 +154,7 @@ def composed(ambient: Tensor, transmission: Tensor, kept: Tensor | None = None) 
 
 
 def _room(scene: Tensor, parts: int) -> Sequence[Tensor]:
-    """Return tensors like a batch, to be written to image by image, each of which then stays in a processor's cache.
+    """Return tensors like a batch, to be written to portion by portion.
 
     As many as fit into 32 MiB lie in one block: what is larger, and several smaller ones in a row, glibc takes from the
     operating system each time anew, and pages that have never been touched take longer than a recipe does.
@@ -164,8 +171,8 @@ def _sigmas(chance: Chance, low: float, high: float, sharp: float) -> list[float
 
 
 def _add(scene: Tensor, mirrored: Tensor, ambient: Tensor, reflection: Tensor) -> None:
-    """Add what is mirrored without 1.3 of the mean excess over 1 of the sum, wherever in the image that is."""
-    over = excess(torch.add(scene, mirrored, out=ambient), (0, 1, 2))
+    """Add what is mirrored without 1.3 of the mean excess over 1 of the sum, wherever in an image that is."""
+    over = excess(torch.add(scene, mirrored, out=ambient), _WHOLE)
     torch.add(scene, mirrored.sub_(over.mul_(1.3)).relu_(), out=ambient).clamp_(max=1)
     torch.sub(ambient, scene, out=reflection)
 

@@ -34,7 +34,8 @@ def transplant(scene: Tensor, reflection: Tensor, seeds: Sequence[int]) -> Compo
     Raises:
         ValueError: if there are more or fewer seeds than images.
     """
-    strength = Chance(seeds, scene).uniform(0.0, 1.4)
+    chance = Chance(seeds, scene)
+    (strength,) = chance.sent(chance.uniform(0.0, 1.4))
     return composed(encoded(linear_light(scene) + strength * linear_light(reflection)), scene)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 _Network = TypeVar("_Network", bound=nn.Module)
 
@@ -36,8 +36,9 @@ class RunningMean(Generic[_Network]):
             return
         self._updates += 1
         share = max(1 - self._decay, 1 / self._updates)
-        for mean, weight in zip(self.network.parameters(), self._of.parameters(), strict=True):
-            mean.lerp_(weight, share)
+        means: list[Tensor] = list(self.network.parameters())
+        weights: list[Tensor] = list(self._of.parameters())
+        torch._foreach_lerp_(means, weights, share)  # all of them in a few operations of a GPU
         for kept, buffer in zip(self.network.buffers(), self._of.buffers(), strict=True):
             kept.copy_(buffer)
 

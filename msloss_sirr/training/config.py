@@ -1,5 +1,6 @@
 """What a training is, down to its seed."""
 
+import dataclasses
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
@@ -13,6 +14,7 @@ from msloss_sirr.errors import InputError
 from msloss_sirr.fields import check_fields
 from msloss_sirr.losses.config import LossConfig
 from msloss_sirr.models.config import RemoverConfig
+from msloss_sirr.synthesis.config import SynthesisConfig, TaskName
 from msloss_sirr.training.duration import seconds_of
 
 OF_A_START = frozenset({"config", "resume", "allow_changes"})
@@ -129,6 +131,9 @@ class TrainConfig(RunConfig):
     """Real pairs that the best checkpoint is chosen by: a folder that holds ambient/NAME and transmission/NAME, or a
     set of the catalogue, SET=FOLDER."""
 
+    task: TaskName = "reflections"
+    """What is learned: to take off reflections, or to undo another degradation of the photos, which are then all that
+    is drawn from: noise, blur, compression, too little light, rain, or a small size."""
     weights: str | None = None
     """Checkpoint whose networks are trained further, instead of new ones; shipped for those of the remover that comes
     with the package."""
@@ -166,6 +171,9 @@ class TrainConfig(RunConfig):
     weights themselves."""
     samples: int = 4
     """Validation pairs shown on the picture that every validation leaves; 0 leaves none."""
+    probe_every: int = 0
+    """Updates between two looks at the loss and the gradients of each step, with eight images that are always the same;
+    0 takes none. They change nothing of the training, and take as long as some five updates of three steps each."""
 
     model: RemoverConfig = field(default_factory=RemoverConfig)
     depth: DepthConfig = field(default_factory=DepthConfig)
@@ -188,7 +196,12 @@ class TrainConfig(RunConfig):
             raise InputError(
                 f"start_steps is {self.start_steps} but steps is {self.steps}; start with as many or fewer"
             )
-        self._not_negative("patience", "warmup", "samples")
+        self._not_negative("patience", "warmup", "samples", "probe_every")
+        if self.probe_every and self.budget is not None:
+            raise InputError(
+                f"probe_every is {self.probe_every}, but looks take time, and budget={self.budget} would end the "
+                "training sooner; give --iterations or --epochs"
+            )
         if self.clip is not None and not 0 < self.clip < inf:
             raise InputError(f"clip is {self.clip}; give a number greater than 0")
         if not 0 <= self.encoder_lr < inf:
@@ -201,8 +214,27 @@ class TrainConfig(RunConfig):
                 "over_steps is last, but R is held to its target at the first step alone: the reflection net would "
                 "have no loss; give --loss.reflection-target residual, or train --model.networks transmission"
             )
+        self._check_task()
         if self.loss.tolerance and self.distill.teachers:
             raise InputError(
                 f"tolerance is {self.loss.tolerance}, but there is a teacher: a pair that is misaligned, blended with "
                 "its estimate, would show everything twice; leave out --loss.tolerance, or --distill.teachers"
+            )
+
+    def _check_task(self) -> None:
+        """Raise ``InputError`` if something is asked for that another task than reflections has no use for."""
+        if self.task == "reflections":
+            return
+        data, usual = self.data, DataConfig()
+        made = dataclasses.replace(data.synthesis, exposure=0.0)
+        unused = {
+            "pairs": data.pairs != usual.pairs or data.pair_weights != usual.pair_weights,
+            "clean-share": data.clean_share != usual.clean_share,
+            "synthesis": made != SynthesisConfig(),
+        }
+        for name in (name for name, given in unused.items() if given):
+            raise InputError(f"task is {self.task}, which degrades photos alone; leave out --{name}")
+        if self.model.networks == "both":
+            raise InputError(
+                f"task is {self.task}, which leaves no reflection to estimate; give --model.networks transmission"
             )

@@ -131,7 +131,8 @@ class Course:
 
     def _run(self, trainee: Trainee, draws: Draws) -> None:
         rest = Rest(draws)
-        loader = self.accelerator.prepare(load(draws, self.config.batch, self.config.workers, rest))
+        loaded = load(draws, self.config.batch, self.config.workers, rest)
+        loader = self.accelerator.prepare(loaded, device_placement=[False])
         self._updates = updates = len(loader) // self._accumulate
         by_epochs = self.config.iterations is None and self._cost is None
         total = self.config.epochs * updates if by_epochs else self._cost or self.config.iterations or 0
@@ -206,7 +207,7 @@ class Course:
             if between and self._batch:
                 self._save(trainee)
             self.processes.settle(failure)
-        return draws
+        return None if draws is None else draws.on(self.accelerator.device)
 
     def _go_on(self, trainee: Trainee, *, ended: bool = False) -> float:
         """Save the state if it is time to, or an epoch has ended, and return how much of the training is done.

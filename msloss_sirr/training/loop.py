@@ -1,8 +1,9 @@
 """The training of removers."""
 
+import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from msloss import MultiStepLoss, OnPlateau, Schedule, StepLosses
 from msloss_sirr.data.batches import Batch, compose
-from msloss_sirr.data.draws import DrawBatch, Draws, Kind, collate
+from msloss_sirr.data.draws import Draw, DrawBatch, Draws, Kind, collate
 from msloss_sirr.data.folders import Pairs
 from msloss_sirr.data.sources import build_draws, open_pairs, training_files, validation
 from msloss_sirr.depth.source import DepthSource, build_source, estimated_depth
@@ -20,13 +21,16 @@ from msloss_sirr.layers import Layers, Truth
 from msloss_sirr.losses.criterion import LayersCriterion, build_criterion, term_weights
 from msloss_sirr.models.checkpoint import save_remover
 from msloss_sirr.models.remover import Remover, Telling
+from msloss_sirr.sending import send
 from msloss_sirr.synthesis.making import Synthesis, build_synthesis
 from msloss_sirr.training.average import RunningMean
 from msloss_sirr.training.bearing import Bearing
 from msloss_sirr.training.beginning import begin_remover, beginnings, grouped
 from msloss_sirr.training.config import TrainConfig
 from msloss_sirr.training.course import Course, say
+from msloss_sirr.training.looks import Looks
 from msloss_sirr.training.pace import half_cosine
+from msloss_sirr.training.probing import IMAGES, SEED, Given, Probe, in_halves
 from msloss_sirr.training.provenance import known
 from msloss_sirr.training.samples import Samples, write_samples
 from msloss_sirr.training.teacher import build_teacher, teacher_files
@@ -85,7 +89,7 @@ def train(
         remover: the network, a `Remover` or a module like it; `begin_remover` makes what the configuration says.
         criterion: compares layers.
         schedule: how many steps run at which epoch; its ``step`` is called with the validation PSNR.
-        synthesis: makes reflections on photos.
+        synthesis: makes reflections on photos, or degrades them otherwise if that is the task.
         depth: where the depth comes from that guides the remover; a module is frozen, and put into evaluation mode.
             It is given the depth images beside the photographs with ``DepthConfig(source="stored")``.
 
@@ -125,11 +129,12 @@ class _Training:
                 length=self.course.epoch_images,
                 seed=config.seed,
                 depth=self.stored,
+                degraded=config.task != "reflections",
                 damage=self.course.damage,
                 device=self.accelerator.device,
             )
             _check_tolerance(config.loss.tolerance, self.draws)
-            self.synthesis = build_synthesis(config.data.synthesis) if synthesis is None else synthesis
+            self.synthesis = synthesis or build_synthesis(config.data.synthesis, config.task)
             self.remover = begin_remover(config) if remover is None else remover
             self.remover.to(self.accelerator.device).to(memory_format=torch.channels_last)
             self.average = RunningMean(self.remover, config.average)
@@ -160,6 +165,7 @@ class _Training:
         self.borne = Bearing(config.bear, self.course.processes, advice)
         self.scores: Evaluation | None = None
         self._last: StepLosses | None = None
+        self._looks: Looks | None = None
 
     @property
     def parts(self) -> Mapping[str, Lasting]:
@@ -192,6 +198,7 @@ class _Training:
             if teachers := teacher_files(self.config.distill):
                 files["teachers"] = teachers
         self.course.run(self, self.draws, files)
+        self._look(ended=True)
         assert self.best.scores is not None  # noqa: S101  # there is at least one epoch, and the first is the best so far
         return self.best.scores
 
@@ -199,12 +206,15 @@ class _Training:
         """Warn of validation images that are trained on, and see whether there is memory for all steps."""
         if self.course.main and (told := known(self.course.each, validation(self.config.val))):
             say(told)
+        if self.config.probe_every and self.course.main:
+            self._looks = self._begin_looks()
         self._rehearse()
 
     def learn(self, draws: DrawBatch) -> Mapping[str, Tensor] | None:
         """Learn from a batch, unless the gradient of its update is not finite."""
         batch = compose(draws, self.synthesis)
         self.loss.train()
+        self._look()
         with self.accelerator.accumulate(self.loss):
             losses: StepLosses = self.loss(*self._given(batch), details=True)
             self.accelerator.backward(losses.total)
@@ -227,8 +237,10 @@ class _Training:
         """Return the last batch's loss, and the PSNR of the last validation and of the best."""
         if self._last is None:
             return ""
-        per_step = " ".join(f"{loss:.4f}" for loss in self._last.per_step.tolist())
-        terms = " ".join(f"{name} {values.mean():.4f}" for name, values in self._last.terms.items())
+        means = (values.mean().view(1) for values in self._last.terms.values())
+        losses = [f"{loss:.4f}" for loss in torch.cat([self._last.per_step, *means]).tolist()]  # one look at the device
+        per_step, told = " ".join(losses[: len(self._last.per_step)]), losses[len(self._last.per_step) :]
+        terms = " ".join(f"{name} {loss}" for name, loss in zip(self._last.terms, told, strict=True))
         rate = self.optimizer.param_groups[0]["lr"]
         known = {"PSNR": self.scores, "best": self.best.scores}
         psnr = [f"{name} {scores.after.psnr:.2f} dB" for name, scores in known.items() if scores is not None]
@@ -284,11 +296,30 @@ class _Training:
         """Run one batch with all the steps that the schedule may come to, so that memory runs out now if it will."""
         if self.schedule.steps >= self.config.steps:
             return
-        draws = collate([self.draws[number] for number in range(min(self.config.batch, len(self.draws)))])
-        batch = compose(DrawBatch(*(_on(part, self.accelerator.device) for part in draws)), self.synthesis)
+        given = self._composed([self.draws[number] for number in range(min(self.config.batch, len(self.draws)))])
         loss = self.accelerator.unwrap_model(self.loss)
         self.loss.train()
-        self.course.progress.note(f"memory of an update: {loss.rehearse(*self._given(batch))}")
+        self.course.progress.note(f"memory of an update: {loss.rehearse(*given)}")
+
+    def _begin_looks(self) -> Looks:
+        """Return what looks at the training, with images like those that it draws."""
+        config = self.config
+        plain = dataclasses.replace(config.data, cache="none")
+        draws = build_draws(plain, length=IMAGES, seed=SEED, depth=self.stored)
+        images = in_halves([draws[number] for number in range(IMAGES)], config.batch)
+        halves = [[self._composed(part) for part in half] for half in images]
+        probe = Probe(self.accelerator.unwrap_model(self.loss), config.loss, config.model.networks, halves)
+        return Looks(probe, config.probe_every, config.out)
+
+    def _composed(self, draws: Sequence[Draw]) -> Given:
+        """Return what the loss is called with for some draws."""
+        return self._given(compose(collate(list(draws)).on(self.accelerator.device), self.synthesis))
+
+    def _look(self, *, ended: bool = False) -> None:
+        """Look at the training, if that is asked for and it is time to."""
+        if self._looks is not None:
+            updates = max((int(state["step"]) for state in self.optimizer.state.values()), default=0)
+            self._looks.at(updates, ended=ended)
 
     def _given(self, batch: Batch) -> tuple[Any, ...]:
         """Return what the loss is called with: ambient image, target, and the depth of the ambient image if any."""
@@ -302,7 +333,8 @@ class _Training:
         assert batch.kind is not None  # noqa: S101
         if self.teacher is not None:
             with self.accelerator.autocast():
-                blended: Layers = self.teacher(ambient, batch.target, batch.kind == Kind.CLEAN, depth)
+                clean = send(batch.kind == Kind.CLEAN, ambient.device)
+                blended: Layers = self.teacher(ambient, batch.target, clean, depth)
             return blended
         if self.config.loss.tolerance:
             return Truth(batch.target.transmission, batch.target.reflection, batch.kind == Kind.REAL)
@@ -363,10 +395,6 @@ class _Best:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.scores = None if state["scores"] is None else Evaluation.of(state["scores"])
         self.of = state["of"]
-
-
-def _on(part: Any, device: torch.device) -> Any:
-    return part.to(device) if isinstance(part, Tensor) else part
 
 
 def _check_tolerance(pixels: int, draws: Draws) -> None:

@@ -14,7 +14,7 @@ from msloss_sirr.training.state import StateFiles, saved
 
 _MAY_DIFFER = frozenset(
     {"out", "workers", "device", "save_every", "tensorboard", "data.damaged", "data.cache"}
-    | {"data.cache_gib", "preset"}
+    | {"data.cache_gib", "preset", "probe_every"}
 )
 
 
@@ -36,6 +36,7 @@ class RunFolder:
     - ``best.safetensors``, ``last.safetensors``: networks,
     - ``samples``: pictures of every epoch,
     - ``metrics.jsonl``: what an epoch came to, a line each,
+    - ``probes.jsonl``: looks at the training, a line each, if any are taken,
     - ``state.pt``, ``state.previous.pt``: everything a resume needs, and the same from before.
 
     Args:

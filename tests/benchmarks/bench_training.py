@@ -17,13 +17,12 @@ from typing import Any, NamedTuple
 
 import torch
 from PIL import Image
-from torch import Tensor
 
 from msloss import MultiStepLoss
 from msloss._memory import Peak
 from msloss_sirr import DataConfig, Layers, LayersCriterion, LossConfig, Remover
 from msloss_sirr.data.batches import Batch, compose
-from msloss_sirr.data.draws import load
+from msloss_sirr.data.draws import DrawBatch, load
 from msloss_sirr.data.sources import build_draws
 from msloss_sirr.losses.criterion import term_weights
 from msloss_sirr.synthesis.making import build_synthesis
@@ -86,10 +85,9 @@ class Bench:
         self.synthesis = build_synthesis(DataConfig().synthesis)
         self.crop = crop
 
-    def batch(self, draws: Any) -> Batch:
+    def batch(self, draws: DrawBatch) -> Batch:
         """Return a batch on the device."""
-        moved = type(draws)(*(part.to(self.device) if isinstance(part, Tensor) else part for part in draws))
-        return compose(moved, self.synthesis)
+        return compose(draws.on(self.device), self.synthesis)
 
     def with_msloss(self, batch: Batch) -> None:
         """Make a step of the optimiser."""

@@ -30,6 +30,7 @@ from msloss_sirr.cli import main
 from msloss_sirr.data.sources import open_pairs
 from msloss_sirr.evaluation.composites import write_composites
 from msloss_sirr.evaluation.config import LpipsConfig
+from msloss_sirr.evaluation.degraded import write_degraded
 from msloss_sirr.evaluation.scores import evaluate
 from msloss_sirr.holding import held
 from msloss_sirr.models.checkpoint import load_remover, save_remover
@@ -134,6 +135,68 @@ def test_trainings_may_be_of_another_task(options: AblateOptions) -> None:
     assert [path.parent.name for path in made] == ["one-step", "two-steps"]
     assert found.scores != plain.scores
     assert found.head.facts["task"] == "another"
+
+
+@pytest.fixture
+def denoising(photos: Path, tmp_path: Path) -> list[str]:
+    """The options of a comparison of denoisers of a few seconds."""
+    small = "--task denoising --preset small --device cpu --crop 16 --batch 2 --iterations 4 --epoch-images 4"
+    told = f"{small} --samples 0 --model.channels 4 --seeds 1 --eval-steps 1 2 --lpips.backbones --val-side 24"
+    return [*told.split(), "--photos", str(photos), "--val", str(photos), "--out", str(tmp_path / "out")]
+
+
+def test_denoisers_are_compared(
+    denoising: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = count_trainings(monkeypatch)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # which would draw after each training
+    main(["ablate", "5", *denoising])
+    main(["ablate", "5", *denoising])
+    assert len(done) == 5
+    found = read_results(tmp_path / "out" / "table-5-denoising.csv")
+    assert {name: each.images for name, each in found.head.sets.items()} == {
+        "denoising-15": 6,
+        "denoising-25": 6,
+        "denoising-50": 6,
+    }
+    assert len(found.scores) == 18 + 5 * 18 * 2
+    by_strength = [s.values["psnr"] for s in found.scores if s.arm == INPUT and s.image == "photo 1"]
+    assert by_strength == sorted(by_strength, reverse=True)
+    folder = tmp_path / "out" / "degraded" / "denoising-25"
+    remover = load_remover(tmp_path / "out" / "runs" / "3-step" / "seed-1" / "last.safetensors")
+    by_hand = evaluate(remover, open_pairs(folder), steps=2)
+    ours = [s for s in found.scores if (s.arm, s.seed, s.steps, s.set_name) == ("3-step", 1, 2, folder.name)]
+    assert [s.values["psnr"] for s in ours] == pytest.approx([each.after.psnr for each in by_hand], abs=1e-4)
+    config = json.loads((tmp_path / "out" / "runs" / "1-step" / "seed-1" / "config.json").read_text())
+    assert (config["task"], config["val"]) == ("denoising", str(tmp_path / "out" / "degraded" / "denoising"))
+    page = (tmp_path / "out" / "table-5-denoising.md").read_text()
+    assert page.startswith("# Table 5, denoising")
+    assert "white Gaussian noise, sigma 0 to 50 of 255 levels" in page
+    assert "24 pixels a side from their middle" in page
+    assert "reflections made by recipes" not in page
+    assert "| paper |" not in page
+    capsys.readouterr()
+    assert "task: denoising then, rain now" in fails(capsys, "ablate", "5", *denoising, "--task", "rain")
+
+
+def test_what_another_task_has_no_use_for_is_refused(
+    denoising: list[str], pairs: Path, photos: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def told(*more: object, table: str = "5") -> str:
+        return fails(capsys, "ablate", table, *denoising, *more)
+
+    assert told(table="2") == "2 is of reflections; give --task to one of 5, gradients, weights"
+    assert "photos alone; leave out --pairs" in told("--pairs", pairs)
+    assert "photos alone; leave out --clean-share" in told("--clean-share", "0.5")
+    assert "photos alone; leave out --synthesis" in told("--synthesis.glass.noise", "0.5")
+    assert "leaves no reflection to estimate; give --model.networks" in told("--model.networks", "both")
+    assert "degraded; leave out --sets, --composites and --refgan" in told("--sets", pairs)
+    assert "val_side is 8; give 16 pixels or more" in told("--val-side", "8")
+    assert "pairs are evaluated on whole; leave it out" in told("--task", "reflections")
+    assert "invalid choice" in told("--task", "painting")
+    assert "does not exist" in told("--val", "NOWHERE")
+    write_degraded(photos, tmp_path / "out" / "degraded", "denoising", 32)
+    assert "made of other photographs, or otherwise" in told()
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
@@ -526,7 +589,7 @@ def test_composites_are_always_the_same(photos: Path, tmp_path: Path) -> None:
     assert len(first) > 6
     assert open_pairs(tmp_path / "one" / "composites-screen")
     (photos / "photo 0.png").unlink()
-    with pytest.raises(InputError, match="holds composites of other photographs"):
+    with pytest.raises(InputError, match="of other photographs, or otherwise"):
         write_composites(photos, tmp_path / "one")
 
 

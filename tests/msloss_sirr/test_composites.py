@@ -58,6 +58,6 @@ def test_what_was_killed_as_it_wrote_is_made_again(
             write_composites(photos, tmp_path / "broken", ["screen"])
     (folder,) = write_composites(photos, tmp_path / "broken", ["screen"])
     assert {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()} == whole
-    (folder / "composites.json").write_text("{")
-    with pytest.raises(InputError, match="holds composites of other photographs"):
+    (folder / "made-of.json").write_text("{")
+    with pytest.raises(InputError, match="holds what is made of other photographs, or otherwise"):
         write_composites(photos, tmp_path / "broken", ["screen"])

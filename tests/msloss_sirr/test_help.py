@@ -9,7 +9,16 @@ import pytest
 from msloss_sirr.cli import main
 
 COMMANDS = (
-    *(["train"], ["remove"], ["eval"], ["ablate"], ["data", "check"], ["data", "prepare"]),
+    *(
+        ["train"],
+        ["remove"],
+        ["eval"],
+        ["peers"],
+        ["ablate"],
+        ["ablate", "why"],
+        ["data", "check"],
+        ["data", "prepare"],
+    ),
     *(["refgan", "train"], ["refgan", "generate"], ["refgan", "compare"]),
 )
 WIDTH = 80

@@ -1,0 +1,225 @@
+"""Results as a page in Markdown: what was asked, what is measured, and what may be said of it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from msloss_sirr.training.probing import STEPS
+from msloss_sirr.why.figures import (
+    Difference,
+    Figures,
+    Numbers,
+    agreement_of,
+    cosine_of,
+    difference,
+    norm_of,
+    quartiles,
+    rates,
+    ratio_of,
+)
+from msloss_sirr.why.tables import Found
+
+_MOMENTS = {"at the beginning": 0.0, "at a quarter": 0.25, "at half": 0.5, "at the end": 1.0}
+_SHOWN = (0, 1, 2, 3, 5, 10)
+_FACTS = ("network", "trained on", "length", "learning rate", "machine", "revision")
+
+
+def page(found: Found, plots: Mapping[str, str]) -> str:
+    """Return the page of results.
+
+    Args:
+        found: the results.
+        plots: files of the plots beside the page, by name; those that were not drawn are missing.
+    """
+    head = ("# Why", "", f"What the paper says of why a multi-step loss helps, measured on: {found.about.title}.", "")
+    return "\n".join([*head, *sections(found, plots)]) + "\n"
+
+
+def sections(found: Found, plots: Mapping[str, str]) -> Iterator[str]:
+    """Yield the lines of a page below its title."""
+    figures = Figures(found)
+    yield from _what(found)
+    yield from _identity(figures, plots)
+    yield from _gradients(figures, plots)
+    yield from _residual(figures, plots)
+    yield from _iterates(figures, plots)
+
+
+def _what(found: Found) -> Iterator[str]:
+    about = found.about
+    if about.unlike:
+        yield "**A small-scale version, not the experiment of the paper.**"
+        yield f"What is otherwise: {'; '.join(about.unlike)}."
+    else:
+        yield "The training, the data and the sets are those of the paper."
+    commands = (*about.trained_by.splitlines(), about.command)
+    yield from ("", "```console", *(f"$ {line}" for line in commands), "```", "")
+    yield from ("| | |", "| --- | --- |")
+    yield f"| seeds | {' '.join(map(str, about.seeds))} |"
+    yield f"| looked at | {', '.join(f'{_safe(name)} ({count} images)' for name, count in about.sets.items())} |"
+    for name in _FACTS:
+        if name in about.facts:
+            yield f"| {name} | {_safe(about.facts[name])} |"
+    for name, options in about.arms.items():
+        yield f"| arm {_safe(name)} | {f'`{options}`' if options else 'nothing is changed'} |"
+    yield ""
+    yield "Numbers are means, ± the standard deviation over seeds, or medians with quartiles in parentheses."
+    yield f"Differences are to {about.baseline}, of the same seed, and image where there are images; in brackets, the"
+    yield "interval that contains the true one in 95 of 100 such experiments. Where it contains zero, no difference was"
+    yield "seen."
+    yield ""
+
+
+def _identity(figures: Figures, plots: Mapping[str, str]) -> Iterator[str]:
+    yield from ("## How near is the loss to that of a network that returns its input?", "")
+    if not figures.probed:
+        yield from _unprobed()
+        return
+    yield "The loss of a step, divided by what it would be of the photograph itself: 1 for a network that returns its"
+    yield "input. Of eight images, drawn like those that are trained on, and the same for all trainings."
+    yield from ("", *_plot(plots, "identity", "Loss of each step over that of the input, during training"))
+    titles = [f"step 1, {moment}" for moment in _MOMENTS]
+    titles += [f"step {t}, at the end" for t in range(2, STEPS + 1)]
+    yield from _header([*titles, f"step 1, at the end: difference to {figures.about.baseline}"])
+    for arm in figures.probed:
+        cells = []
+        for t in range(STEPS):
+            course = figures.course(arm, ratio_of(t))
+            moments = _MOMENTS.values() if t == 0 else [1.0]
+            cells += [_spread(course.values[:, np.abs(course.share - moment).argmin()], 3) for moment in moments]
+        ends = {each: figures.course(each, ratio_of(0)).values[:, -1] for each in (arm, figures.about.baseline)}
+        yield _row(arm, [*cells, _apart(figures, arm, ends, 3)])
+    yield ""
+
+
+def _gradients(figures: Figures, plots: Mapping[str, str]) -> Iterator[str]:
+    yield from ("## How great are the gradients of the steps, and do they ask for the same?", "")
+    if not figures.probed:
+        yield from _unprobed()
+        return
+    yield "The gradient of each step's loss alone, of the same images; the mean over the second half of the training."
+    yield "Norms tell little by themselves: Adam divides by them. The cosine between two steps is 1 where both ask for"
+    yield "the same change of the weights, 0 where they have nothing to do with each other. Agreement is the cosine"
+    yield "between the gradients of four of the images and of the other four: the greater, the less of it is chance."
+    yield from (
+        "",
+        *_plot(plots, "gradients", "Norms of the steps' gradients, cosines between them, agreement of halves"),
+    )
+    for title, prefix in (("Through all steps up to it", ""), ("Through the step alone (`truncate=1`)", "own_")):
+        yield from (f"**{title}**", "")
+        titles = ["norm, step 1", *(f"norm, step {t} / step 1" for t in range(2, STEPS + 1))]
+        titles += ["cosine 1, 2", "cosine 1, 3", "cosine 2, 3", *(f"agreement, step {t}" for t in range(1, STEPS + 1))]
+        yield from _header(titles)
+        for arm in figures.probed:
+            numbers = [norm_of(prefix), *(norm_of(prefix, t) for t in range(1, STEPS))]
+            numbers += [cosine_of(prefix, *pair) for pair in ((0, 1), (0, 2), (1, 2))]
+            numbers += [agreement_of(prefix, t) for t in range(STEPS)]
+            digits = (4, *(2 for _ in numbers[1:]))
+            cells = [_spread(figures.later(arm, n), d) for n, d in zip(numbers, digits, strict=True)]
+            yield _row(arm, cells)
+        yield ""
+
+
+def _residual(figures: Figures, plots: Mapping[str, str]) -> Iterator[str]:
+    yield from ("## What does each step see of the reflection?", "")
+    yield "What parts an estimate from the truth, `x_t - T`, is `along` times the reflection that there was, `I - T`,"
+    yield "and something orthogonal to it, the network's own mistakes; `beside` is their size over that of `I - T`."
+    yield "Step t + 1 is given `x_t`: where `along` lies between 0 and 1, it sees a weaker reflection than the"
+    yield "photograph shows; what is `beside` is nothing that glass has made. Medians over images and seeds, with"
+    yield "quartiles."
+    yield from ("", *_plot(plots, "residual", "What is left after each step"))
+    for set_name, count in figures.about.sets.items():
+        yield from (f"**{_safe(set_name)}, {count} images**", "")
+        titles = [f"{name} after step {t}" for name in ("along", "beside") for t in range(1, STEPS + 1)]
+        yield from _header([*titles, *(f"mean of abs(x_{t} - T), of 255" for t in range(STEPS + 1))])
+        for arm in figures.about.arms:
+            cells = []
+            for name in ("along", "beside"):
+                numbers = figures.iterates(arm, set_name, name)
+                cells += [_quartiles(numbers[:, :, t]) for t in range(1, STEPS + 1)]
+            distance = 255 * figures.iterates(arm, set_name, "distance")
+            cells += [f"{distance[:, :, t].mean():.1f}" for t in range(STEPS + 1)]
+            yield _row(arm, cells)
+        yield ""
+
+
+def _iterates(figures: Figures, plots: Mapping[str, str]) -> Iterator[str]:
+    last = figures.steps
+    shown = [step for step in _SHOWN if step < last] + [last]
+    yield from (f"## Where does it go, applied {last} times?", "")
+    yield "PSNR in dB after so many applications, and the ratio of each change to the one before: below 1, iterates"
+    yield "come to rest; at 1 and above, they drift."
+    yield from ("", *_plot(plots, "iterates", "PSNR and change over applications"))
+    for set_name, count in figures.about.sets.items():
+        yield from (f"**{_safe(set_name)}, {count} images**", "")
+        gain, drift = "2 steps less 1", f"{last} steps less 1"
+        titles = [*("input" if step == 0 else f"{step} step{'s' * (step > 1)}" for step in shown), gain, drift]
+        yield from _header(
+            [*titles, f"{drift}: difference to {figures.about.baseline}", "ratio, step 2", f"ratio, step {last}"]
+        )
+        for arm in figures.about.arms:
+            psnr = figures.iterates(arm, set_name, "psnr")
+            base = figures.iterates(figures.about.baseline, set_name, "psnr")
+            cells = [f"{psnr[:, :, step].mean():.2f}" for step in shown]
+            cells += [_signed(difference(psnr[:, :, step], psnr[:, :, 1]), 2) for step in (2, last)]
+            same = arm != figures.about.baseline and psnr.shape == base.shape
+            drifts = [each[:, :, last] - each[:, :, 1] for each in (psnr, base)] if same else []
+            cells.append(_signed(difference(*drifts), 2) if same else "")
+            ratio = rates(figures.iterates(arm, set_name, "change")[:, :, 1:])
+            cells += [_quartiles(ratio[:, :, 0]), _quartiles(ratio[:, :, -1])]
+            yield _row(arm, cells)
+        yield ""
+
+
+def _apart(figures: Figures, arm: str, values: Mapping[str, Numbers], digits: int) -> str:
+    """Return the difference of an arm to the baseline, by the seeds that both were looked at with."""
+    base = figures.about.baseline
+    if arm == base or base not in figures.probed:
+        return ""
+    seeds = figures.common([arm, base])
+    if not seeds:
+        return "no seed in common"
+    return _signed(difference(*(figures.of_seeds(each, seeds, values[each]) for each in (arm, base))), digits)
+
+
+def _unprobed() -> Iterator[str]:
+    yield "These trainings were not looked at; `msloss-sirr ablate ... --probe-every 100` does."
+    yield ""
+
+
+def _plot(plots: Mapping[str, str], name: str, told: str) -> Sequence[str]:
+    return (f"![{told}]({plots[name]})", "") if name in plots else ()
+
+
+def _header(titles: Sequence[str]) -> tuple[str, str]:
+    return f"| | {' | '.join(titles)} |", "| --- " * (len(titles) + 1) + "|"
+
+
+def _row(arm: str, cells: Sequence[str]) -> str:
+    return f"| {_safe(arm)} | {' | '.join(cells)} |"
+
+
+def _spread(values: Numbers, digits: int) -> str:
+    """Return the mean over seeds, and how far they lie apart."""
+    told = f"{values.mean():.{digits}f}"
+    return f"{told} ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else told
+
+
+def _quartiles(values: Any) -> str:
+    low, middle, high = quartiles(values)
+    return "-" if np.isnan(middle) else f"{middle:.2f} ({low:.2f}, {high:.2f})"
+
+
+def _signed(found: Difference, digits: int) -> str:
+    if np.isnan(found.mean):
+        return found.verdict
+    told = f"{round(found.mean, digits) or 0.0:+.{digits}f}"
+    if found.between is not None:
+        told += f" [{found.between.low:+.{digits}f}, {found.between.high:+.{digits}f}]"
+    return f"{told} {found.verdict}"
+
+
+def _safe(text: str) -> str:
+    """Return text that ends no cell of a table."""
+    return text.replace("|", "\\|").replace("\n", " ")
