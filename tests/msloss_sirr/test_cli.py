@@ -55,7 +55,7 @@ def test_train_refuses_what_it_cannot_do(pairs: Path, tmp_path: Path, capsys: py
         ),
         ("refgan train --out x --l1", "missing value for argument '--l1'"),
         ("data", "expected one of {list, check, prepare}"),
-        ("", "expected one of {train, remove, app, eval, export, ablate, data, refgan}"),
+        ("", "expected one of {train, remove, app, eval, peers, export, ablate, data, refgan}"),
     ],
 )
 def test_words_that_are_no_command_are_one_line(capsys: pytest.CaptureFixture[str], words: str, message: str) -> None:
