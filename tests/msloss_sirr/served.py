@@ -46,7 +46,7 @@ def served(files: Path, *words: object, end: signal.Signals = signal.SIGINT) -> 
             yield Served(line.split()[4], files)
             process.send_signal(end)
             out, err = process.communicate(timeout=60)
-            assert (process.returncode, out, err) == (128 + end, "", "")
+            assert (process.returncode, out, err) == (128 + end, "", ""), (process.returncode, out, err)
             assert list(files.iterdir()) == []
         finally:
             process.kill()

@@ -592,6 +592,10 @@ def test_the_paper_preset_is_section_four_of_the_paper(tmp_path: Path) -> None:
         "feature": 1.0,
         "backbone": "vgg19",
         "weights": None,
+        "tolerance": 0,
+        "over_steps": "sum",
+        "gamma": 0.8,
+        "scale": 1.0,
     }
     for words in (["train", "--preset", "paper"], ["--preset=paper", "--lr", "1"]):
         options = dataclasses.asdict(defaults(words))
