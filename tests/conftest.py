@@ -1,6 +1,7 @@
 """Seeded property tests: the same examples on every run; ``HYPOTHESIS_PROFILE=search`` looks for new ones."""
 
 import os
+import signal
 
 import torch
 from hypothesis import HealthCheck, settings
@@ -19,3 +20,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # processes side by side share the core
     torch.set_num_threads(threads)
 
 torch.manual_seed(0)
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell
+    signal.signal(signal.SIGINT, signal.default_int_handler)
