@@ -25,6 +25,7 @@ ARMS = {
     "gradient loss 20": "--loss.gradient 20",
     "mse": "--loss.measure mse",
     "log": "--loss.measure log",
+    "running mean": "--average 0.99",
     "tolerant, 1 pixel": "--loss.tolerance 1",
     "tolerant, 2 pixels": "--loss.tolerance 2",
     "distilled from the shipped": "--distill.teachers shipped",
