@@ -4,7 +4,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,6 +28,7 @@ from msloss_sirr.training.bearing import Bearing
 from msloss_sirr.training.beginning import begin_remover, beginnings, grouped
 from msloss_sirr.training.config import TrainConfig
 from msloss_sirr.training.course import Course, say
+from msloss_sirr.training.epoch import Best, Epoch
 from msloss_sirr.training.looks import Looks
 from msloss_sirr.training.pace import half_cosine
 from msloss_sirr.training.probing import IMAGES, SEED, Given, Probe, in_halves
@@ -36,38 +37,6 @@ from msloss_sirr.training.samples import Samples, write_samples
 from msloss_sirr.training.teacher import build_teacher, teacher_files
 from msloss_sirr.training.tracking import Tracker
 from msloss_sirr.training.trainee import Ended, Lasting
-
-
-class Epoch(NamedTuple):
-    """What an epoch came to, in the mean over its batches, and on the validation pairs."""
-
-    epoch: int
-    steps: int
-    loss: float
-    per_step: list[float]
-    terms: dict[str, list[float]]
-    """Every term of the loss at every step, before weighting."""
-    gradient: float
-    """Norm of the gradients, before they are scaled down."""
-    left_out: int
-    """Batches that did not count, as the gradient of their update was not finite."""
-    lr: float
-    seconds: float
-    images_per_second: float
-    input_psnr: float
-    input_ssim: float
-    psnr: float
-    ssim: float
-
-    def __str__(self) -> str:
-        """Return it in a line."""
-        per_step = " ".join(f"{loss:.4f}" for loss in self.per_step)
-        terms = ", ".join(f"{name} {values[0]:.4f}" for name, values in self.terms.items())
-        return (
-            f"epoch {self.epoch}: loss {self.loss:.4f} (steps {per_step}; first step {terms}), validation PSNR "
-            f"{self.psnr:.2f} dB (input {self.input_psnr:.2f}), SSIM {self.ssim:.4f} (input {self.input_ssim:.4f}), "
-            f"{self.images_per_second:.1f} images/s"
-        )
 
 
 def train(
@@ -160,7 +129,7 @@ class _Training:
                 self.teacher.to(self.accelerator.device).to(memory_format=torch.channels_last)
         adam = torch.optim.Adam(grouped(self.remover, config.encoder_lr), lr=config.lr)
         self.loss, self.optimizer = self.accelerator.prepare(loss, adam)
-        self.best = _Best()
+        self.best = Best()
         advice = "begin a new run with a lower --lr, or with --clip"
         self.borne = Bearing(config.bear, self.course.processes, advice)
         self.scores: Evaluation | None = None
@@ -378,23 +347,6 @@ class _Training:
         }
         rate = {"gradient": result.gradient, "images per second": result.images_per_second}
         self.tracker.numbers({**told, **rate, **per_step, **terms}, result.epoch)
-
-
-class _Best:
-    """The best scores so far, and what they are of."""
-
-    def __init__(self) -> None:
-        self.scores: Evaluation | None = None
-        self.of: str | None = None
-        """SHA-256 of the validation pairs."""
-
-    def state_dict(self) -> dict[str, Any]:
-        scores = None if self.scores is None else [*self.scores.before, *self.scores.after]
-        return {"scores": scores, "of": self.of}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.scores = None if state["scores"] is None else Evaluation.of(state["scores"])
-        self.of = state["of"]
 
 
 def _check_tolerance(pixels: int, draws: Draws) -> None:

@@ -142,3 +142,14 @@ def config(pairs: Path, photos: Path, tmp_path: Path) -> TrainConfig:
         device="cpu",
         model=RemoverConfig(architecture="unet", channels=(6, 8), patch=1),
     )
+
+
+@pytest.fixture
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is in the cache, and nothing can be downloaded."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("torch.hub.download_url_to_file", refused)

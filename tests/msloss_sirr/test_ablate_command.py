@@ -41,6 +41,8 @@ from msloss_sirr.training.pace import half_cosine
 
 from .conftest import fails, interrupt_at, save, smooth
 
+pytestmark = pytest.mark.usefixtures("offline")
+
 STUDY = Study(
     "own",
     "A study of one's own",
@@ -48,17 +50,6 @@ STUDY = Study(
     (Arm("one step", {"steps": 1, "start_steps": 1}), Arm("two steps", {"steps": 2, "start_steps": 2})),
     "one step",
 )
-
-
-@pytest.fixture(autouse=True)
-def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is in the cache, and nothing can be downloaded."""
-
-    def refused(*_: object, **__: object) -> None:
-        raise OSError("no network")
-
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("torch.hub.download_url_to_file", refused)
 
 
 @pytest.fixture

@@ -26,6 +26,8 @@ from msloss_sirr.peers.suppression import suppress
 
 from .conftest import fails, save
 
+pytestmark = pytest.mark.usefixtures("offline")
+
 
 @pytest.fixture
 def in_here(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,17 +137,6 @@ def test_the_command_writes_results_and_a_page_that_is_made_from_them(
     (out / "peers.md").unlink()
     main(["peers", "--report", str(out)])
     assert (out / "peers.md").read_text() == first
-
-
-@pytest.fixture(autouse=True)
-def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is in the cache, and nothing can be downloaded."""
-
-    def refused(*_: object, **__: object) -> None:
-        raise OSError("no network")
-
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("torch.hub.download_url_to_file", refused)
 
 
 @pytest.mark.parametrize(
