@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from msloss_sirr.layers import Layers
     from msloss_sirr.losses.config import LossConfig
     from msloss_sirr.losses.criterion import LayersCriterion
-    from msloss_sirr.models.checkpoint import load_remover, save_remover
+    from msloss_sirr.models.checkpoint import save_remover
     from msloss_sirr.models.config import RemoverConfig
-    from msloss_sirr.models.remover import Remover
+    from msloss_sirr.models.remover import Remover, load_remover
     from msloss_sirr.photo.options import RemovalOptions
     from msloss_sirr.photo.removal import Removal, remove
     from msloss_sirr.synthesis.config import GlassConfig, SynthesisConfig
@@ -75,7 +75,7 @@ _HOME = {
     "evaluate": "evaluation.scores",
     "evaluate_sets": "evaluation.evaluating",
     "load_midas": "depth.midas",
-    "load_remover": "models.checkpoint",
+    "load_remover": "models.remover",
     "preset": "training.presets",
     "remove": "photo.removal",
     "save_remover": "models.checkpoint",

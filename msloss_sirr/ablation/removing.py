@@ -12,7 +12,7 @@ from msloss_sirr.evaluation.config import LpipsConfig, ProtocolName
 from msloss_sirr.evaluation.evaluating import evaluate_sets
 from msloss_sirr.evaluation.lpips import load_perceptual
 from msloss_sirr.evaluation.results import Numbers
-from msloss_sirr.models.checkpoint import load_remover
+from msloss_sirr.models.remover import load_remover
 from msloss_sirr.photo.loading import load_on
 from msloss_sirr.training.config import TrainConfig
 from msloss_sirr.training.loop import train

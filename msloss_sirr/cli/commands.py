@@ -23,7 +23,7 @@ def run_train(config: TrainConfig) -> None:
 def run_export(config: ExportConfig) -> None:
     """Export a remover, and say how near the file comes to it."""
     from msloss_sirr.export.making import export_onnx
-    from msloss_sirr.models.checkpoint import load_remover
+    from msloss_sirr.models.remover import load_remover
     from msloss_sirr.targets import check_free
 
     check_free(config.onnx, overwrite=config.overwrite)

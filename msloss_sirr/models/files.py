@@ -15,6 +15,8 @@ from msloss_sirr.errors import InputError
 from msloss_sirr.files import whole_file
 from msloss_sirr.pretrained import check_shapes, load_state
 
+WEIGHTS = "model.safetensors"
+"""The file of a network in a folder, or a repository of the hub."""
 _MOST_WEIGHTS = 2**29
 _LONGEST = 300
 

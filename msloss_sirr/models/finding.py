@@ -5,11 +5,10 @@ import re
 from pathlib import Path
 
 from msloss_sirr.errors import InputError
+from msloss_sirr.models.files import WEIGHTS
 
 SHIPPED = "shipped"
 """The name of the remover that comes with the package."""
-WEIGHTS = "model.safetensors"
-"""The file of a remover in a folder or repository."""
 _SHARED = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9_][\w.-]{0,95}", re.ASCII)
 
 

@@ -16,7 +16,7 @@ from huggingface_hub.errors import (
 from msloss_sirr.errors import InputError
 from msloss_sirr.models.checkpoint import save_remover
 from msloss_sirr.models.config import RemoverConfig
-from msloss_sirr.models.finding import WEIGHTS
+from msloss_sirr.models.files import WEIGHTS
 
 _CARD = """---
 {{ card_data }}

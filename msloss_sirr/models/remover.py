@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from msloss import RangedQuantizer
 from msloss_sirr.layers import Estimate, Layers
 from msloss_sirr.models.calling import OnImages
+from msloss_sirr.models.checkpoint import read_remover
 from msloss_sirr.models.compact import CompactNet
 from msloss_sirr.models.config import RemoverConfig
 from msloss_sirr.models.finding import find_weights
@@ -74,8 +75,6 @@ class Remover(OnImages):
             InputError: if there is no such file, folder or repository, the hub cannot be reached, or what is there is
                 damaged or another model.
         """
-        from msloss_sirr.models.checkpoint import load_remover  # it makes removers itself
-
         path = find_weights(
             name, revision=revision, cache_dir=cache_dir, token=token, local_files_only=local_files_only
         )
@@ -167,6 +166,18 @@ class Telling(nn.Module):
         """Return the estimate of the layers of ``ambient``."""
         layers: Layers = self.remover(ambient, *depth)
         return Estimate(layers.transmission, layers.reflection, ambient)
+
+
+def load_remover(path: Path | str | None = None) -> Remover:
+    """Return the remover in a file, in evaluation mode, in float32.
+
+    Args:
+        path: checkpoint of ``msloss-sirr train``; ``None`` takes the remover that comes with the package.
+
+    Raises:
+        InputError: if the file is missing, damaged, or holds another model.
+    """
+    return read_remover(path, Remover)
 
 
 def _net(config: RemoverConfig, inputs: int) -> nn.Module:

@@ -8,10 +8,9 @@ from msloss_sirr.depth.config import DepthConfig
 from msloss_sirr.depth.source import DepthSource, build_source
 from msloss_sirr.errors import InputError
 from msloss_sirr.export.running import OnnxRemover, load_onnx
-from msloss_sirr.models.checkpoint import load_remover
 from msloss_sirr.models.ensemble import FlipEnsemble
 from msloss_sirr.models.finding import find_weights
-from msloss_sirr.models.remover import Remover
+from msloss_sirr.models.remover import Remover, load_remover
 
 
 def load_on(

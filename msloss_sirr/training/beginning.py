@@ -9,8 +9,7 @@ from torch import nn
 from msloss_sirr.errors import InputError
 from msloss_sirr.imagenet import imagenet_features
 from msloss_sirr.losses.config import LossConfig
-from msloss_sirr.models.checkpoint import load_remover
-from msloss_sirr.models.remover import Remover
+from msloss_sirr.models.remover import Remover, load_remover
 from msloss_sirr.models.squeeze import SqueezeUNet
 from msloss_sirr.training.config import TrainConfig
 from msloss_sirr.training.state import saved

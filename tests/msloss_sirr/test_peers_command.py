@@ -16,7 +16,7 @@ from msloss_sirr.cli import main
 from msloss_sirr.data.sources import open_pairs
 from msloss_sirr.evaluation.scores import evaluate
 from msloss_sirr.images.reading import read_pixels, to_bytes, to_float
-from msloss_sirr.models.checkpoint import load_remover
+from msloss_sirr.models.remover import load_remover
 from msloss_sirr.peers import measuring
 from msloss_sirr.peers.comparing import COSTS, compare
 from msloss_sirr.peers.config import PeersConfig
