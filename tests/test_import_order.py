@@ -13,7 +13,7 @@ FLOORS = (
     ("msloss", "errors", "layers"),
     ("devices", "fields", "files", "holding", "parallel", "sending"),
     ("images", "pretrained", "targets"),
-    ("catalogue", "imagenet", "synthesis"),
+    ("catalogue", "imagenet", "photo_files", "synthesis"),
     ("data", "depth", "doctor", "losses"),
     ("evaluation", "models"),
     ("export", "training"),

@@ -14,7 +14,6 @@ from msloss_sirr.depth.source import DepthSource
 from msloss_sirr.errors import InputError
 from msloss_sirr.images.listing import PHOTO_SUFFIXES, is_image_name
 from msloss_sirr.images.opening import opened
-from msloss_sirr.images.photo import FORMATS, Photo, read_photo
 from msloss_sirr.images.reading import to_bytes
 from msloss_sirr.images.writing import write_pixels
 from msloss_sirr.layers import Layers
@@ -24,6 +23,8 @@ from msloss_sirr.photo.options import RemovalOptions
 from msloss_sirr.photo.removal import Found, find_reflection, take_off
 from msloss_sirr.photo.results import colours_of, write_removal
 from msloss_sirr.photo.scene import Scene
+from msloss_sirr.photo_files.photo import Photo
+from msloss_sirr.photo_files.reading import FORMATS, read_photo
 
 PREVIEW = 1600
 """Pixels of the long side, to which what is shown is reduced."""

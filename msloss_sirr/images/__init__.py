@@ -1,1 +1,1 @@
-"""Image files: which there are, from file to pixels, and from pixels to file."""
+"""Image files as pixels, and pixels as image files; pictures checked, laid over each other, side by side."""

@@ -1,9 +1,16 @@
-"""Photographs in whatever colour space, in sRGB."""
+"""The colours that pixels are meant in, by their file's profile, and what they are in sRGB."""
 
 from io import BytesIO
 from typing import cast
 
 from PIL import Image, ImageCms
+
+
+def profile_of(image: Image.Image, *, grey: bool) -> bytes | None:
+    """Return an image's colour profile, if it has one for pixels of its kind."""
+    profile = image.info.get("icc_profile")
+    fits = isinstance(profile, bytes) and len(profile) >= 128 and profile[16:20] == (b"GRAY" if grey else b"RGB ")
+    return profile if fits else None
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, str]:

@@ -32,7 +32,7 @@ class _Quiet:
                 self._limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MOST_PIXELS // 2  # it raises at twice it
                 self._caught = warnings.catch_warnings()
                 self._caught.__enter__()
-                warnings.filterwarnings("ignore", module=r"(PIL|pillow_heif|msloss_sirr\.images)\b")
+                warnings.filterwarnings("ignore", module=r"(PIL|pillow_heif|msloss_sirr\.(images|photo_files))\b")
 
     def __exit__(self, *_: object) -> None:
         with self._lock:

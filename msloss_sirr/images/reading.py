@@ -9,11 +9,15 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from msloss_sirr.errors import InputError
-from msloss_sirr.images.channels import DEEPEST
-from msloss_sirr.images.deep import PHOTOMETRIC
-from msloss_sirr.images.metadata import ORIENTATION, profile_of
+from msloss_sirr.images.colour import profile_of
 from msloss_sirr.images.opening import opened
 
+DEEPEST = 2**16 - 1
+"""What stands for 1, of 16 bits."""
+ORIENTATION = 0x0112
+"""The tag, of EXIF and TIFF, that tells how pixels are turned."""
+PHOTOMETRIC = 262
+"""The TIFF tag that is 0 where white is 0."""
 _ONE_CHANNEL = frozenset({"F", "I", "I;16", "I;16B", "I;16L", "L"})
 _EIGHT_BIT = frozenset({"1", "CMYK", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "YCbCr"})
 

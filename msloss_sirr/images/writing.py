@@ -1,6 +1,7 @@
 """From pixels to files, whole or not at all."""
 
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image
 from torch import Tensor
@@ -8,7 +9,6 @@ from torch import Tensor
 from msloss_sirr.errors import InputError
 from msloss_sirr.files import whole_file
 from msloss_sirr.images.listing import SUFFIXES
-from msloss_sirr.images.saving import save_image
 
 _SETTINGS: dict[str, dict[str, object]] = {
     ".jpg": {"quality": 95, "subsampling": 0},
@@ -38,3 +38,33 @@ def write_pixels(path: Path, pixels: Tensor, *, exif: bytes = b"", icc_profile: 
             save_image(image, partial, Image.registered_extensions()[suffix], **known, **_SETTINGS.get(suffix, {}))
         except ValueError as error:  # EXIF data too long for the format, a side too long for it
             raise InputError(f"{path} cannot be written: {error}") from error
+
+
+def save_image(image: Image.Image, path: Path, kind: str, **settings: object) -> None:
+    """Save an image.
+
+    To a file of the system's, Pillow writes with calls that may take a part of what they are given, as where the disk
+    is filling up, and takes no notice: the end of a JPEG file is lost without an error. What it is given here is no
+    such file.
+
+    Args:
+        image: of Pillow.
+        path: where to.
+        kind: the format, as Pillow names it.
+        **settings: of the format.
+
+    Raises:
+        OSError: if the system refuses any of it.
+    """
+    with path.open("wb") as file:
+        image.save(_Stream(file), format=kind, **settings)  # type: ignore[arg-type]  # all that it asks for is there
+
+
+class _Stream:
+    """A file that can be written to, and nothing else."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.write = file.write
+        self.seek = file.seek
+        self.tell = file.tell
+        self.flush = file.flush

@@ -7,11 +7,11 @@ import torch
 
 from msloss_sirr.errors import InputError
 from msloss_sirr.files import whole_file
-from msloss_sirr.images.icc import Colours
-from msloss_sirr.images.photo import Photo
-from msloss_sirr.images.photo_writing import write_photo
 from msloss_sirr.photo.jobs import Job
 from msloss_sirr.photo.removal import Removal
+from msloss_sirr.photo_files.icc import Colours
+from msloss_sirr.photo_files.photo import Photo
+from msloss_sirr.photo_files.writing import write_photo
 
 _OF_MEMORY = ("allocate memory", "enough memory", "bad_alloc", "bad allocation")
 """Words of what PyTorch and onnxruntime raise where a processor's memory is used up; it has no type of its own."""

@@ -14,9 +14,9 @@ from msloss_sirr.catalogue.manifest import digest
 from msloss_sirr.errors import InputError
 from msloss_sirr.files import whole_file
 from msloss_sirr.images.listing import find_images
-from msloss_sirr.images.photo import read_photo
 from msloss_sirr.images.reading import read_coloured, read_depth, read_pixels, read_size, to_bytes, to_float
 from msloss_sirr.images.writing import write_pixels
+from msloss_sirr.photo_files.reading import read_photo
 
 array = np.random.default_rng(0).integers(0, 256, (5, 8, 3), dtype=np.uint8)
 

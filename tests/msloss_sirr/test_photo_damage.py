@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from msloss_sirr.errors import InputError
-from msloss_sirr.images.photo import Photo, read_photo
-from msloss_sirr.images.photo_writing import write_photo
+from msloss_sirr.photo_files.photo import Photo
+from msloss_sirr.photo_files.reading import read_photo
+from msloss_sirr.photo_files.writing import write_photo
 from tests.msloss_sirr.test_photo_files import HAS_AVIF, SRGB, XMP, drawn, exif, png16
 
 

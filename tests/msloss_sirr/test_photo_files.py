@@ -19,9 +19,10 @@ from skimage import data
 
 from msloss_sirr.errors import InputError
 from msloss_sirr.images.listing import PHOTO_SUFFIXES, SUFFIXES, find_images
-from msloss_sirr.images.photo import Photo, read_photo
-from msloss_sirr.images.photo_writing import write_photo
 from msloss_sirr.images.writing import write_pixels
+from msloss_sirr.photo_files.photo import Photo
+from msloss_sirr.photo_files.reading import read_photo
+from msloss_sirr.photo_files.writing import write_photo
 from tests.msloss_sirr.conftest import room
 
 try:

@@ -13,16 +13,16 @@ from torch import Tensor
 from msloss_sirr.errors import InputError
 from msloss_sirr.files import whole_file
 from msloss_sirr.images import heif
-from msloss_sirr.images.channels import DEEPEST, Channel, brightness, in_eight_bits
-from msloss_sirr.images.icc import Colours
 from msloss_sirr.images.listing import PHOTO_SUFFIXES
-from msloss_sirr.images.metadata import XMP_HEADER
 from msloss_sirr.images.opening import quiet
-from msloss_sirr.images.photo import Photo
-from msloss_sirr.images.png import write_png16
-from msloss_sirr.images.reading import to_pixels
-from msloss_sirr.images.saving import save_image
-from msloss_sirr.images.tiff import write_tiff
+from msloss_sirr.images.reading import DEEPEST, to_pixels
+from msloss_sirr.images.writing import save_image
+from msloss_sirr.photo_files.channels import Channel, brightness, in_eight_bits
+from msloss_sirr.photo_files.icc import Colours
+from msloss_sirr.photo_files.metadata import XMP_HEADER
+from msloss_sirr.photo_files.photo import Photo
+from msloss_sirr.photo_files.png import write_png16
+from msloss_sirr.photo_files.tiff import write_tiff
 
 _LONGEST = {"JPEG": 65500, "WEBP": 16383}
 """Pixels of a side, at most; libjpeg says so on standard error by itself."""

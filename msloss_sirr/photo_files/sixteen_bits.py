@@ -12,11 +12,10 @@ import numpy as np
 from PIL import Image
 
 from msloss_sirr.errors import InputError
-from msloss_sirr.images.channels import DEEPEST, Channel
 from msloss_sirr.images.opening import opened
+from msloss_sirr.images.reading import DEEPEST, PHOTOMETRIC
+from msloss_sirr.photo_files.channels import Channel
 
-PHOTOMETRIC = 262
-"""The TIFF tag that is 0 where white is 0."""
 _BITS, _PLANES, _KIND = 258, 284, 339
 _OTHER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 

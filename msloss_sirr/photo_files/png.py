@@ -11,8 +11,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from msloss_sirr.images.channels import Channel
-from msloss_sirr.images.metadata import HEADER
+from msloss_sirr.photo_files.channels import Channel
+from msloss_sirr.photo_files.metadata import HEADER
 
 _COLOUR = {1: 0, 2: 4, 3: 2, 4: 6}
 """PNG's colour types, by the number of channels."""

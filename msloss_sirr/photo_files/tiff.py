@@ -16,8 +16,9 @@ import numpy as np
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from msloss_sirr.images.channels import Channel
-from msloss_sirr.images.metadata import LAYOUT, ORIENTATION
+from msloss_sirr.images.reading import ORIENTATION
+from msloss_sirr.photo_files.channels import Channel
+from msloss_sirr.photo_files.metadata import LAYOUT
 
 _GROUPS = (34665, 34853)
 """The tags of the directories of EXIF and GPS."""

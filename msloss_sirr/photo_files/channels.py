@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Channel = NDArray[np.unsignedinteger[Any]]
-DEEPEST = 2**16 - 1
 
 
 def turned(channel: Channel, orientation: int) -> Channel:

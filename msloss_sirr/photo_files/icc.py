@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageCms
 from torch import Tensor
 
-from msloss_sirr.images.curves import Curve, read_curve, srgb_curve
+from msloss_sirr.photo_files.curves import Curve, read_curve, srgb_curve
 
 Reading = Literal["sRGB", "matrix", "grey", "table", "unreadable"]
 

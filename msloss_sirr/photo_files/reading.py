@@ -1,21 +1,22 @@
-"""Photographs with all that their files hold, from file to pixels."""
+"""Photographs read with all that their files hold."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
 from PIL.JpegImagePlugin import get_sampling
-from torch import Tensor
 
 from msloss_sirr.errors import InputError
-from msloss_sirr.images import heif, metadata
-from msloss_sirr.images.channels import Channel, turned
-from msloss_sirr.images.deep import is_deep, read_deep
+from msloss_sirr.images import heif
+from msloss_sirr.images.colour import profile_of
 from msloss_sirr.images.opening import opened
-from msloss_sirr.images.png import colour_chunks
+from msloss_sirr.images.reading import ORIENTATION
+from msloss_sirr.photo_files import metadata
+from msloss_sirr.photo_files.channels import Channel, turned
+from msloss_sirr.photo_files.photo import JpegCoding, Photo
+from msloss_sirr.photo_files.png import colour_chunks
+from msloss_sirr.photo_files.sixteen_bits import is_deep, read_deep
 
 FORMATS = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "MPO", "PNG", "TIFF", "WEBP")
 """What may be in a file, whatever its name, as Pillow names it."""
@@ -28,47 +29,6 @@ _LEAST = {"1": 1 / 8, "L": 1 / 8, "P": 1 / 8, "LA": 2, "RGB": 3, "RGBA": 4}
 """Bytes a pixel of a PNG file, at least, by Pillow's mode."""
 _INFLATED = 1032
 """Bytes that a byte of a PNG file can stand for. Where some are missing, Pillow takes zeros for them, and time."""
-
-
-class JpegCoding(NamedTuple):
-    """How a JPEG file is compressed."""
-
-    tables: tuple[tuple[int, ...], ...]
-    """Of quantisation, 64 numbers each: first that of brightness."""
-    sampling: int
-    """As Pillow numbers it: 0 is 4:4:4, 1 is 4:2:2, 2 is 4:2:0."""
-    progressive: bool
-
-
-@dataclass(frozen=True, eq=False)
-class Photo:
-    """A photograph, upright, with all that its file holds."""
-
-    pixels: Tensor
-    """``(3, H, W)``, uint8 or uint16, RGB in the file's own colour space; straight, if there is alpha."""
-    alpha: Tensor | None = None
-    """``(1, H, W)`` of the same type, if the file has any."""
-    grey: bool = False
-    """Whether the file is grey: the three channels are equal, and one is written."""
-    exif: bytes = b""
-    """EXIF data with its header, true of upright pixels; empty if there is none."""
-    icc_profile: bytes | None = None
-    """The colour profile that the pixels are meant in."""
-    xmp: bytes = b""
-    """XMP data, true of upright pixels; empty if there is none."""
-    dpi: tuple[float, float] | None = None
-    """Pixels per inch, across and down."""
-    format: str = ""
-    """As Pillow names it; ``"JPEG"`` for MPO."""
-    jpeg: JpegCoding | None = None
-    """Of a JPEG file."""
-    lossless: bool = True
-    """Whether a WebP file is compressed without loss."""
-    chroma: int = 444
-    """The sub-sampling of a HEIC file: 444, 422 or 420."""
-    png_colours: tuple[tuple[bytes, bytes], ...] = ()
-    """What a PNG file says of its colours beside a profile, kinds of chunks and their data. It is kept in PNG files;
-    the pixels are taken for sRGB all the same."""
 
 
 def read_photo(path: Path) -> Photo:
@@ -98,7 +58,7 @@ def read_photo(path: Path) -> Photo:
             alpha=None if opacity is None else torch.from_numpy(opacity),
             grey=grey,
             exif=metadata.exif_of(image, turned=max(before, orientation) >= 5),
-            icc_profile=metadata.profile_of(image, grey=grey),
+            icc_profile=profile_of(image, grey=grey),
             xmp=metadata.xmp_of(image),
             dpi=metadata.dpi_of(image),
             format="JPEG" if coding else image.format or "",
@@ -159,7 +119,7 @@ def _shallow(image: Image.Image) -> list[Channel]:
 
 def _orientation(image: Image.Image) -> int:
     try:
-        told = image.getexif().get(metadata.ORIENTATION, 1)
+        told = image.getexif().get(ORIENTATION, 1)
     except Exception:  # Pillow raises anything at all for damaged data; the pixels are as they are
         return 1
     return told if told in range(1, 9) else 1

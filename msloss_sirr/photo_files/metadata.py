@@ -5,7 +5,8 @@ import struct
 
 from PIL import Image
 
-ORIENTATION = 0x0112
+from msloss_sirr.images.reading import ORIENTATION
+
 HEADER = b"Exif\0\0"
 XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
 """Of XMP data in a JPEG file."""
@@ -85,13 +86,6 @@ def xmp_of(image: Image.Image) -> bytes:
     if isinstance(found, str):
         found = found.encode(errors="replace")
     return _TURNED.sub(rb"\g<1>1", found.rstrip(b"\0")) if isinstance(found, bytes) else b""
-
-
-def profile_of(image: Image.Image, *, grey: bool) -> bytes | None:
-    """Return an image's colour profile, if it has one for pixels of its kind."""
-    profile = image.info.get("icc_profile")
-    fits = isinstance(profile, bytes) and len(profile) >= 128 and profile[16:20] == (b"GRAY" if grey else b"RGB ")
-    return profile if fits else None
 
 
 def dpi_of(image: Image.Image) -> tuple[float, float] | None:
