@@ -1,8 +1,10 @@
-"""The devices that there are."""
+"""Devices: which there are, and numbers sent to them."""
 
 import os
+from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from msloss_sirr.errors import InputError, in_words
 
@@ -26,3 +28,18 @@ def find_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"there is no device {name!r} here: {in_words(error)}") from error
     return device
+
+
+def send(numbers: Tensor, device: torch.device) -> Tensor:
+    """Return numbers on a device, without waiting for what a GPU has still to do before it takes them."""
+    if device.type == "cuda" and numbers.device.type == "cpu":
+        return numbers.pin_memory().to(device, non_blocking=True)  # from other memory, a copy waits for the GPU
+    return numbers.to(device)
+
+
+def send_together(parts: Sequence[Tensor], device: torch.device) -> Sequence[Tensor]:
+    """Return several tensors of one type on a device, in one copy."""
+    if len(parts) < 2 or device.type == "cpu":
+        return [send(part, device) for part in parts]
+    sent = torch.split(send(torch.cat([part.flatten() for part in parts]), device), [part.numel() for part in parts])
+    return [flat.view(part.shape) for flat, part in zip(sent, parts, strict=True)]

@@ -11,8 +11,8 @@ ROOT = Path(__file__).parent.parent
 
 FLOORS = (
     ("msloss", "errors", "layers"),
-    ("devices", "fields", "files", "holding", "parallel", "sending"),
-    ("images", "pretrained", "targets"),
+    ("devices", "fields", "files", "locks", "parallel"),
+    ("images", "pretrained"),
     ("catalogue", "imagenet", "photo_files", "synthesis"),
     ("data", "depth", "doctor", "losses"),
     ("evaluation", "models"),

@@ -28,9 +28,9 @@ from msloss_sirr.evaluation.composites import write_composites
 from msloss_sirr.evaluation.degraded import drawn_folder, write_degraded
 from msloss_sirr.evaluation.protocols import PROTOCOLS
 from msloss_sirr.evaluation.sets import open_entries, set_names
-from msloss_sirr.holding import held
+from msloss_sirr.files import check_writable
+from msloss_sirr.locks import held
 from msloss_sirr.synthesis.tasks import TASKS
-from msloss_sirr.targets import check_writable
 from msloss_sirr.training.config import TrainConfig
 from msloss_sirr.training.processes import connect
 from msloss_sirr.training.provenance import surroundings

@@ -17,8 +17,8 @@ from torch import Tensor
 from msloss_sirr.catalogue.manifest import NAME, Record, digest
 from msloss_sirr.errors import InputError
 from msloss_sirr.files import other_kind
-from msloss_sirr.holding import LOCK
 from msloss_sirr.images.writing import write_pixels
+from msloss_sirr.locks import LOCK
 
 LEFTOVER = re.compile(r"\.(.*\.)?[0-9a-f]{8}\.(partial|candidate\.(png|jpg))")
 """What files are called while they are written."""

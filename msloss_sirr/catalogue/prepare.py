@@ -17,9 +17,9 @@ from msloss_sirr.catalogue.layout import list_set
 from msloss_sirr.catalogue.manifest import NAME, Manifest, Record, digest
 from msloss_sirr.catalogue.placing import foreign, is_file, make_room, place_together, settle
 from msloss_sirr.errors import InputError, in_words
-from msloss_sirr.holding import held
 from msloss_sirr.images.colour import to_srgb
 from msloss_sirr.images.reading import read_coloured
+from msloss_sirr.locks import held
 from msloss_sirr.parallel import spread
 
 _LAYERS = ("ambient", "transmission", "reflection", "photo")

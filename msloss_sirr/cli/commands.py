@@ -23,8 +23,8 @@ def run_train(config: TrainConfig) -> None:
 def run_export(config: ExportConfig) -> None:
     """Export a remover, and say how near the file comes to it."""
     from msloss_sirr.export.making import export_onnx
+    from msloss_sirr.files import check_free
     from msloss_sirr.models.remover import load_remover
-    from msloss_sirr.targets import check_free
 
     check_free(config.onnx, overwrite=config.overwrite)
     if config.checkpoint is not None and config.onnx.exists() and config.onnx.samefile(config.checkpoint):

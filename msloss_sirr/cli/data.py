@@ -32,7 +32,7 @@ def _check(config: CheckConfig) -> None:
     from msloss_sirr.cli.progress import progress_bar
     from msloss_sirr.doctor.diagnosis import examine
     from msloss_sirr.doctor.report import report, write_json
-    from msloss_sirr.targets import check_free
+    from msloss_sirr.files import check_free
 
     if config.lines < 0:
         raise InputError(f"lines is {config.lines}; give 1 or more, or 0 for all")

@@ -74,8 +74,8 @@ def _files(config: EvalConfig) -> list[Path]:
 
 def _check_targets(config: EvalConfig) -> None:
     """Raise ``InputError`` if what is asked for could not be written in the end."""
+    from msloss_sirr.files import check_free, check_writable
     from msloss_sirr.images.listing import SUFFIXES
-    from msloss_sirr.targets import check_free, check_writable
 
     weights = (config.checkpoint, config.lpips.alex, config.lpips.vgg, config.depth.weights)
     known = [path.resolve() for path in weights if path is not None]

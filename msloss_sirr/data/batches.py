@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from msloss_sirr.data.draws import DrawBatch, Kind
+from msloss_sirr.devices import send
 from msloss_sirr.images.reading import to_float
 from msloss_sirr.layers import Layers
-from msloss_sirr.sending import send
 from msloss_sirr.synthesis.chance import Chance
 from msloss_sirr.synthesis.glass import exposed, sometimes, strengthened
 from msloss_sirr.synthesis.making import Synthesis

@@ -17,8 +17,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from msloss_sirr.data.folders import Cache, ImageSequence, Pairs
 from msloss_sirr.data.reflections import Reflections
+from msloss_sirr.devices import send
 from msloss_sirr.errors import InputError
-from msloss_sirr.sending import send
 
 _TRIES = 100
 """Damaged files in a row after which a draw is given up."""

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from msloss_sirr.doctor.diagnosis import Diagnosis
 from msloss_sirr.doctor.findings import SEVERITIES
-from msloss_sirr.files import whole_file
-from msloss_sirr.targets import check_free
+from msloss_sirr.files import check_free, whole_file
 
 _FORMAT = "msloss_sirr.diagnosis/1"
 

@@ -8,12 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from msloss import gamma, last_only, mean
+from msloss_sirr.devices import send
 from msloss_sirr.layers import Estimate, Layers, Truth
 from msloss_sirr.losses.config import LossConfig
 from msloss_sirr.losses.features import FeatureLoss, load_backbone
 from msloss_sirr.losses.gradient import gradient_loss, image_gradient
 from msloss_sirr.losses.misalignment import inner, nearest
-from msloss_sirr.sending import send
 
 
 class Prepared(NamedTuple):

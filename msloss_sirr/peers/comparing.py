@@ -17,9 +17,9 @@ from msloss_sirr.evaluation.evaluating import evaluate_sets
 from msloss_sirr.evaluation.protocols import PROTOCOLS
 from msloss_sirr.evaluation.results import EvaluationReport, Numbers
 from msloss_sirr.evaluation.sets import Entry, open_entries
+from msloss_sirr.files import check_writable
 from msloss_sirr.peers.config import PeersConfig, named
 from msloss_sirr.peers.measuring import Taken, Task, run
-from msloss_sirr.targets import check_writable
 from msloss_sirr.training.provenance import surroundings
 
 STUDY = "peers"

@@ -13,6 +13,7 @@ from msloss_sirr.data.folders import by_stem, depth_images
 from msloss_sirr.depth.source import stored_depth
 from msloss_sirr.devices import find_device
 from msloss_sirr.errors import InputError
+from msloss_sirr.files import check_writable
 from msloss_sirr.images.reading import read_pixels, to_float
 from msloss_sirr.photo.config import RemoveConfig
 from msloss_sirr.photo.jobs import Job, Plan, plan
@@ -21,7 +22,6 @@ from msloss_sirr.photo.removal import Removal, remove
 from msloss_sirr.photo.results import colours_of, is_of_a_photograph, line_of, write_removal
 from msloss_sirr.photo_files.photo import Photo
 from msloss_sirr.photo_files.reading import read_photo
-from msloss_sirr.targets import check_writable
 
 _Result = TypeVar("_Result")
 

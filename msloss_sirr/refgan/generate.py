@@ -21,9 +21,9 @@ from msloss_sirr.data.reflections import Reflections
 from msloss_sirr.data.sources import open_pairs
 from msloss_sirr.devices import find_device
 from msloss_sirr.errors import InputError
-from msloss_sirr.holding import held
 from msloss_sirr.images.listing import find_images
 from msloss_sirr.images.reading import read_pixels, to_bytes, to_float
+from msloss_sirr.locks import held
 from msloss_sirr.refgan.checkpoint import load_generator
 from msloss_sirr.refgan.config import RefganGenerateConfig
 from msloss_sirr.refgan.generator import Generator

@@ -6,9 +6,9 @@ from torch import Tensor
 
 from msloss_sirr.data.batches import compose
 from msloss_sirr.data.draws import DrawBatch, Kind
+from msloss_sirr.devices import send
 from msloss_sirr.images.registration import registered
 from msloss_sirr.refgan.style import training_style
-from msloss_sirr.sending import send
 from msloss_sirr.synthesis.making import Synthesis
 
 

@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from msloss_sirr.devices import send
 from msloss_sirr.images.reading import to_bytes, to_float
-from msloss_sirr.sending import send
 from msloss_sirr.synthesis.chance import Chance
 
 

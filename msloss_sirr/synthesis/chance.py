@@ -9,7 +9,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from msloss_sirr.sending import send_together
+from msloss_sirr.devices import send_together
 
 
 class Chance:

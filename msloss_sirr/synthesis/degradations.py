@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from msloss_sirr.sending import send
+from msloss_sirr.devices import send
 from msloss_sirr.synthesis.camera import sensed
 from msloss_sirr.synthesis.chance import Chance, Change
 from msloss_sirr.synthesis.kernels import convolved, line

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from msloss_sirr.sending import send
+from msloss_sirr.devices import send
 from msloss_sirr.synthesis.camera import as_jpeg, sensed
 from msloss_sirr.synthesis.chance import Chance, Change
 from msloss_sirr.synthesis.config import GlassConfig

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from kornia.filters import filter2d
 from torch import Tensor
 
-from msloss_sirr.sending import send
+from msloss_sirr.devices import send
 from msloss_sirr.synthesis.portions import portions
 
 _DENSE = 8

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from msloss_sirr.sending import send
+from msloss_sirr.devices import send
 from msloss_sirr.synthesis.portions import portions
 
 GAMMA = 2.2

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from msloss_sirr.devices import send
 from msloss_sirr.layers import Layers
-from msloss_sirr.sending import send
 from msloss_sirr.synthesis.chance import Chance
 from msloss_sirr.synthesis.recipes import Composite, Recipe
 

@@ -7,8 +7,8 @@ from typing import NamedTuple, Protocol, TypeAlias
 import torch
 from torch import Tensor
 
+from msloss_sirr.devices import send
 from msloss_sirr.layers import Layers
-from msloss_sirr.sending import send
 from msloss_sirr.synthesis.chance import Chance
 from msloss_sirr.synthesis.light import GAMMA, encode_, excess, gaussian, linear_light, smeared, vignette
 from msloss_sirr.synthesis.portions import portions

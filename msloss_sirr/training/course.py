@@ -14,8 +14,8 @@ from torch import Tensor
 from msloss_sirr.data.damage import Damage
 from msloss_sirr.data.draws import DrawBatch, Draws, Rest, load
 from msloss_sirr.errors import InputError
-from msloss_sirr.holding import held
-from msloss_sirr.targets import check_writable
+from msloss_sirr.files import check_writable
+from msloss_sirr.locks import held
 from msloss_sirr.training.config import RunConfig
 from msloss_sirr.training.duration import seconds_of
 from msloss_sirr.training.pace import Pace

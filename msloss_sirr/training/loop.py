@@ -15,13 +15,13 @@ from msloss_sirr.data.draws import Draw, DrawBatch, Draws, Kind, collate
 from msloss_sirr.data.folders import Pairs
 from msloss_sirr.data.sources import build_draws, open_pairs, training_files, validation
 from msloss_sirr.depth.source import DepthSource, build_source, estimated_depth
+from msloss_sirr.devices import send
 from msloss_sirr.errors import InputError
 from msloss_sirr.evaluation.scores import SMALLEST_SIDE, Evaluation, evaluate
 from msloss_sirr.layers import Layers, Truth
 from msloss_sirr.losses.criterion import LayersCriterion, build_criterion, term_weights
 from msloss_sirr.models.checkpoint import save_remover
 from msloss_sirr.models.remover import Remover, Telling
-from msloss_sirr.sending import send
 from msloss_sirr.synthesis.making import Synthesis, build_synthesis
 from msloss_sirr.training.average import RunningMean
 from msloss_sirr.training.bearing import Bearing

@@ -13,10 +13,9 @@ from msloss_sirr.devices import find_device
 from msloss_sirr.errors import InputError
 from msloss_sirr.evaluation.composites import write_composites
 from msloss_sirr.evaluation.sets import Entry, open_entries
-from msloss_sirr.files import whole_file
+from msloss_sirr.files import check_writable, whole_file
 from msloss_sirr.images.reading import read_pixels, to_float
 from msloss_sirr.photo.loading import load_on
-from msloss_sirr.targets import check_writable
 from msloss_sirr.training.looks import FILE, read_looks
 from msloss_sirr.why.config import WhyConfig
 from msloss_sirr.why.iterating import Iterate, iterate

@@ -32,7 +32,7 @@ from msloss_sirr.evaluation.composites import write_composites
 from msloss_sirr.evaluation.config import LpipsConfig
 from msloss_sirr.evaluation.degraded import write_degraded
 from msloss_sirr.evaluation.scores import evaluate
-from msloss_sirr.holding import held
+from msloss_sirr.locks import held
 from msloss_sirr.models.checkpoint import save_remover
 from msloss_sirr.models.remover import load_remover
 from msloss_sirr.synthesis.config import SynthesisConfig

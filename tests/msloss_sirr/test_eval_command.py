@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from msloss_sirr import targets
+from msloss_sirr import files
 from msloss_sirr.cli import main
 from msloss_sirr.evaluation.protocols import PROTOCOLS
 
@@ -264,7 +264,7 @@ def test_where_nothing_can_be_written_nothing_is_scored(
     closed = tmp_path / "closed"
     closed.mkdir()
     refused = PermissionError(13, "Permission denied", str(closed))
-    monkeypatch.setattr(targets, "TemporaryFile", Mock(side_effect=refused))
+    monkeypatch.setattr(files, "TemporaryFile", Mock(side_effect=refused))
     use = ("eval", pairs, "--checkpoint", checkpoint, *NO_LPIPS)
     for option, target in (("--csv", "a.csv"), ("--json", "a.json"), ("--sheet", "a.png"), ("--save", "a/b")):
         line = fails(capsys, *use, option, closed / target)

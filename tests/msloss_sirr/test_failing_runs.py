@@ -13,7 +13,7 @@ import torch
 from msloss import MultiStepLoss
 from msloss_sirr import InputError, TrainConfig, train
 from msloss_sirr.cli.failing import one_line_errors
-from msloss_sirr.holding import held
+from msloss_sirr.locks import held
 from msloss_sirr.photo.batch import remove_files
 from msloss_sirr.photo.config import RemoveConfig
 from msloss_sirr.refgan.config import RefganTrainConfig

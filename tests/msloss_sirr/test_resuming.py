@@ -22,7 +22,7 @@ from torch.nn.functional import dropout
 from msloss_sirr import InputError, Layers, Remover, RemoverConfig, TrainConfig, load_remover, train
 from msloss_sirr.data.draws import Draws
 from msloss_sirr.data.sources import build_draws
-from msloss_sirr.holding import held
+from msloss_sirr.locks import held
 from msloss_sirr.training.course import Course
 from msloss_sirr.training.pace import half_cosine
 from msloss_sirr.training.samples import Samples

@@ -12,12 +12,12 @@ import pytest
 from msloss_sirr import TrainConfig, train
 from msloss_sirr.cli import main
 from msloss_sirr.errors import InputError
-from msloss_sirr.holding import LOCK, held
+from msloss_sirr.locks import LOCK, held
 
 HOLDING = """
 import os, signal, sys
 from pathlib import Path
-from msloss_sirr.holding import held
+from msloss_sirr.locks import held
 with held(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.readline()
