@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from msloss_sirr.photo.removal import Removal, remove
     from msloss_sirr.synthesis.config import GlassConfig, SynthesisConfig
     from msloss_sirr.training.config import TrainConfig
-    from msloss_sirr.training.loop import train
     from msloss_sirr.training.presets import preset
+    from msloss_sirr.training.removers import train
 
 __all__ = [
     "DataConfig",
@@ -80,7 +80,7 @@ _HOME = {
     "remove": "photo.removal",
     "save_remover": "models.checkpoint",
     "score": "evaluation.scores",
-    "train": "training.loop",
+    "train": "training.removers",
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from msloss_sirr.errors import InputError
 from msloss_sirr.training.config import TrainConfig
-from msloss_sirr.training.written import changed
+from msloss_sirr.training.option_files import changed
 
 INPUT = "input"
 """The name of the photograph as it is, among the arms."""

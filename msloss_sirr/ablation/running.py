@@ -18,7 +18,7 @@ from msloss_sirr.errors import InputError
 from msloss_sirr.files import whole_file
 from msloss_sirr.training.config import TrainConfig
 from msloss_sirr.training.provenance import Source, changed, fingerprint, read_contents
-from msloss_sirr.training.run import differences
+from msloss_sirr.training.run_folder import differences
 from msloss_sirr.training.stopping import Stopped
 
 _TRAINED, _SCORED = "trained.json", "scores.json"

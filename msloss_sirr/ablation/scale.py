@@ -9,9 +9,9 @@ from msloss_sirr.ablation.studies import Study
 from msloss_sirr.ablation.waiting import absent_sets
 from msloss_sirr.catalogue.layout import parse_source
 from msloss_sirr.training.config import TrainConfig
+from msloss_sirr.training.option_files import changed
 from msloss_sirr.training.presets import PRESETS
-from msloss_sirr.training.run import flat_options
-from msloss_sirr.training.written import changed
+from msloss_sirr.training.run_folder import flat_options
 
 _UNSAID = frozenset(
     {

@@ -21,11 +21,11 @@ from msloss_sirr.refgan.generator import Generator
 from msloss_sirr.refgan.pairs import Example, examples
 from msloss_sirr.refgan.sheet import contact_sheet
 from msloss_sirr.synthesis.making import Synthesis, build_synthesis
-from msloss_sirr.training.bearing import Bearing
-from msloss_sirr.training.course import Course
 from msloss_sirr.training.pace import half_line
-from msloss_sirr.training.tracking import Tracker
-from msloss_sirr.training.trainee import Ended, Lasting
+from msloss_sirr.training.skipped import SkippedUpdates
+from msloss_sirr.training.tensorboard import Tracker
+from msloss_sirr.training.trainable import Ended, Stateful
+from msloss_sirr.training.trainer import Trainer
 
 _LOSSES = ("discriminator", "adversarial", "difference")
 _SHEET_EPOCH = -1
@@ -69,26 +69,26 @@ def train_refgan(config: RefganTrainConfig, *, synthesis: Synthesis | None = Non
 
 
 class _Training:
-    """A training under way: the `Trainee` of a `Course`."""
+    """A training under way: the `Trainable` of a `Trainer`."""
 
     def __init__(self, config: RefganTrainConfig, synthesis: Synthesis | None = None) -> None:
         self.config = config
         self.synthesis = build_synthesis(config.data.synthesis) if synthesis is None else synthesis
-        self.course = Course(config, ("generator", "discriminator", "paints", "judges", "borne"), half_line)
-        self.accelerator, self.folder = self.course.accelerator, self.course.folder
-        with self.course.processes.failing_together():
-            self.tracker = Tracker(self.folder.events if config.tensorboard and self.course.main else None)
+        self.trainer = Trainer(config, ("generator", "discriminator", "paints", "judges", "borne"), half_line)
+        self.accelerator, self.folder = self.trainer.accelerator, self.trainer.folder
+        with self.trainer.processes.failing_together():
+            self.tracker = Tracker(self.folder.events if config.tensorboard and self.trainer.main else None)
             self.draws = build_draws(
                 config.data,
-                length=self.course.epoch_images,
+                length=self.trainer.epoch_images,
                 seed=config.seed,
-                damage=self.course.damage,
+                damage=self.trainer.damage,
                 device=self.accelerator.device,
             )
             self.draws.set_epoch(_SHEET_EPOCH)
             shown = collate([self.draws[i] for i in range(config.samples)])
             for what in shown.damaged:
-                self.course.damage.meet(what)
+                self.trainer.damage.meet(what)
             self.shown = self._examples(shown)
         set_seed(config.seed)
         self.generator = Generator(config.network)
@@ -97,15 +97,15 @@ class _Training:
         self.paints, self.judges, *self.optimizers = self.accelerator.prepare(
             self.generator, self.discriminator, *optimizers
         )
-        self.borne = Bearing(config.bear, self.course.processes)
+        self.skipped = SkippedUpdates(config.bear, self.trainer.processes)
         self._last = torch.zeros(3)
 
     @property
-    def parts(self) -> Mapping[str, Lasting]:
+    def parts(self) -> Mapping[str, Stateful]:
         """What the state is made of."""
         paints, judges = self.optimizers
         networks = {"generator": self.generator, "discriminator": self.discriminator}
-        return {**networks, "paints": paints, "judges": judges, "borne": self.borne}
+        return {**networks, "paints": paints, "judges": judges, "borne": self.skipped}
 
     @property
     def cost(self) -> int:
@@ -114,7 +114,7 @@ class _Training:
 
     def run(self) -> Path:
         """Train to the end, and return the checkpoint of the generator."""
-        self.course.run(self, self.draws, training_files(self.config.data))
+        self.trainer.run(self, self.draws, training_files(self.config.data))
         return self.folder.last
 
     def begin(self) -> None:
@@ -147,8 +147,8 @@ class _Training:
             ended.seconds,
             ended.images_per_second,
         )
-        with self.course.processes.failing_together():
-            if self.course.main:
+        with self.trainer.processes.failing_together():
+            if self.trainer.main:
                 self._keep(result)
         told = ", ".join(f"{name} {value:.4f}" for name, value in zip(_LOSSES, losses, strict=True))
         return result, f"epoch {result.epoch}: {told}, {result.images_per_second:.1f} images/s"
@@ -167,7 +167,7 @@ class _Training:
         discriminator = 0.5 * (_taken_for(real, real=True) + _taken_for(fake, real=False))
         norm = self._move(discriminator, 1)
         if not norm.isfinite():
-            self.borne.counts(norm)
+            self.skipped.counts(norm)
             return None
         self.discriminator.requires_grad_(False)
         adversarial = _taken_for(self.discriminator(transmission, made), real=True)
@@ -176,7 +176,7 @@ class _Training:
         norm = self._move(whole, 0)
         self.discriminator.requires_grad_(True)
         losses = torch.stack([discriminator, adversarial, difference]).detach()
-        return losses if self.borne.counts(norm) else None
+        return losses if self.skipped.counts(norm) else None
 
     def _move(self, loss: Tensor, which: int) -> Tensor:
         """Move the generator or the discriminator if its gradient is finite, and return the norm of that."""

@@ -15,7 +15,7 @@ from msloss_sirr.fields import check_fields
 from msloss_sirr.losses.config import LossConfig
 from msloss_sirr.models.config import RemoverConfig
 from msloss_sirr.synthesis.config import SynthesisConfig, TaskName
-from msloss_sirr.training.duration import seconds_of
+from msloss_sirr.training.durations import seconds_of
 
 OF_A_START = frozenset({"config", "resume", "allow_changes"})
 """Options that say how a training is begun now, and nothing of what it is: no file of options holds them."""

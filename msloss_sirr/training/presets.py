@@ -15,7 +15,7 @@ from msloss_sirr.losses.config import LossConfig
 from msloss_sirr.models.config import RemoverConfig
 from msloss_sirr.synthesis.config import GlassConfig, SynthesisConfig
 from msloss_sirr.training.config import OF_A_START, TrainConfig
-from msloss_sirr.training.written import changed, read_options, with_options
+from msloss_sirr.training.option_files import changed, read_options, with_options
 
 PresetName = Literal["compact", "paper", "shipped", "small"]
 PRESETS: dict[str, TrainConfig] = {
@@ -176,6 +176,6 @@ def defaults(
 
 
 def _networks_of(weights: str) -> RemoverConfig:
-    from msloss_sirr.training.beginning import networks_of  # torch is not needed for anything else here
+    from msloss_sirr.training.initial_weights import networks_of  # torch is not needed for anything else here
 
     return networks_of(weights).config

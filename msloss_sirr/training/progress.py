@@ -9,6 +9,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.text import Text
 
+from msloss_sirr.training.durations import duration
 from msloss_sirr.training.pace import Pace
 
 _EVERY = 0.5
@@ -117,16 +118,6 @@ class _Bar(Progress):
         yield from super().get_renderables()
         if self._status:
             yield Text(self._status)
-
-
-def duration(seconds: float) -> str:
-    """Return a duration as hours, minutes and seconds.
-
-    >>> duration(3725.4)
-    '1:02:05'
-    """
-    whole = round(seconds)
-    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
 def _left(pace: Pace) -> str:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from msloss_sirr.ablation.comparing import NO_DIFFERENCE
 from msloss_sirr.ablation.intervals import Interval, interval
-from msloss_sirr.training.probing import Look
+from msloss_sirr.training.probes import Look
 from msloss_sirr.why.tables import Found
 
 Numbers = NDArray[np.float64]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from msloss_sirr.training.probing import STEPS
+from msloss_sirr.training.probes import STEPS
 from msloss_sirr.why.figures import (
     Difference,
     Figures,

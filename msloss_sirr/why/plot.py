@@ -9,7 +9,7 @@ import numpy as np
 from msloss_sirr.ablation.plot import NEEDS
 from msloss_sirr.errors import InputError
 from msloss_sirr.files import whole_file
-from msloss_sirr.training.probing import STEPS, Look
+from msloss_sirr.training.probes import STEPS, Look
 from msloss_sirr.why.figures import Figures, agreement_of, cosine_of, ratio_of
 from msloss_sirr.why.tables import Found
 

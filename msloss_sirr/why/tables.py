@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from msloss_sirr.errors import InputError
 from msloss_sirr.files import check_file, whole_file
-from msloss_sirr.training.probing import STEPS, Look
+from msloss_sirr.training.probes import STEPS, Look
 from msloss_sirr.why.iterating import Iterate
 
 FORMAT = "msloss_sirr.why/1"

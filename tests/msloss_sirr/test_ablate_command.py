@@ -37,7 +37,7 @@ from msloss_sirr.models.checkpoint import save_remover
 from msloss_sirr.models.remover import load_remover
 from msloss_sirr.synthesis.config import SynthesisConfig
 from msloss_sirr.synthesis.making import build_synthesis
-from msloss_sirr.training import loop
+from msloss_sirr.training import removers
 from msloss_sirr.training.pace import half_cosine
 
 from .conftest import fails, interrupt_at, save, smooth
@@ -221,7 +221,7 @@ def test_arms_of_a_seed_begin_alike_see_the_same_and_slow_down_alike(
     begun: list[torch.Tensor] = []
     rates: list[list[tuple[int, float]]] = []
     seen: list[list[torch.Tensor]] = []
-    learn, begin, validate = loop._Training.learn, loop._Training.begin, loop._Training._validate
+    learn, begin, validate = removers._Training.learn, removers._Training.begin, removers._Training._validate
 
     def beginning(training: Any) -> None:
         begun.append(torch.cat([w.detach().flatten().clone() for w in training.remover.parameters()]))
@@ -238,9 +238,9 @@ def test_arms_of_a_seed_begin_alike_see_the_same_and_slow_down_alike(
         found = validate(training, samples)
         return found._replace(after=found.after._replace(psnr=20.0))
 
-    monkeypatch.setattr(loop._Training, "_validate", without_gain)
-    monkeypatch.setattr(loop._Training, "begin", beginning)
-    monkeypatch.setattr(loop._Training, "learn", learning)
+    monkeypatch.setattr(removers._Training, "_validate", without_gain)
+    monkeypatch.setattr(removers._Training, "begin", beginning)
+    monkeypatch.setattr(removers._Training, "learn", learning)
     arms = (*STUDY.arms, Arm("raised", {"steps": 2, "start_steps": 1, "patience": 0, "loss.scale": 3.0}))
     options = dataclasses.replace(options, seeds=(0,), equal="compute", epochs=3)
     found = ablate(options, say=silent, study=dataclasses.replace(STUDY, arms=arms))

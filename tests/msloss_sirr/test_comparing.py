@@ -18,8 +18,8 @@ from msloss_sirr.ablation.results import Head, Results, Run, Score, SetFound, re
 from msloss_sirr.ablation.scale import unlike_paper
 from msloss_sirr.ablation.studies import STUDIES
 from msloss_sirr.catalogue.layout import parse_source
+from msloss_sirr.training.option_files import changed
 from msloss_sirr.training.presets import PRESETS
-from msloss_sirr.training.written import changed
 
 SEEDS, IMAGES = (0, 1, 2), ("a", "b, c", 'd "e"', "f")
 

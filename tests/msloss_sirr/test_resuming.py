@@ -23,12 +23,12 @@ from msloss_sirr import InputError, Layers, Remover, RemoverConfig, TrainConfig,
 from msloss_sirr.data.draws import Draws
 from msloss_sirr.data.sources import build_draws
 from msloss_sirr.locks import held
-from msloss_sirr.training.course import Course
 from msloss_sirr.training.pace import half_cosine
 from msloss_sirr.training.samples import Samples
 from msloss_sirr.training.state import StateFiles
 from msloss_sirr.training.stopping import Requests, Stopped
-from msloss_sirr.training.trainee import Trainee
+from msloss_sirr.training.trainable import Trainable
+from msloss_sirr.training.trainer import Trainer
 
 from .conftest import drawing, interrupt_at, pixels_of, room, save, smooth
 
@@ -178,14 +178,14 @@ def test_each_process_takes_up_what_was_its_own(full: TrainConfig, monkeypatch: 
     (first,) = state["each"]
     second = {**first, "damaged": ["that"], "random": {**first["random"], "torch": torch.manual_seed(9).get_state()}}
     torch.save({**state, "each": [first, second]}, full.out / "state.pt")
-    resume = Course._resume
+    resume = Trainer._resume
 
-    def as_second(self: Course, trainee: Trainee) -> None:
+    def as_second(self: Trainer, trainable: Trainable) -> None:
         self.processes.number = 1
-        resume(self, trainee)
+        resume(self, trainable)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Course, "_resume", as_second)
+        patch.setattr(Trainer, "_resume", as_second)
         stop_at(patch, 1)
         with pytest.raises(Stopped):
             run(full, resume=True)

@@ -11,8 +11,8 @@ from msloss_sirr.ablation.page import page
 from msloss_sirr.ablation.paper import TABLES
 from msloss_sirr.ablation.results import Results, Run, SetFound
 from msloss_sirr.ablation.studies import STUDIES
+from msloss_sirr.training.option_files import changed
 from msloss_sirr.training.presets import PRESETS
-from msloss_sirr.training.written import changed
 
 from .test_comparing import head_of, results
 

@@ -19,7 +19,7 @@ from msloss_sirr.data.sources import open_pairs
 from msloss_sirr.evaluation.scores import CEILING, score
 from msloss_sirr.images.reading import to_float
 from msloss_sirr.models.remover import load_remover
-from msloss_sirr.training.probing import Look
+from msloss_sirr.training.probes import Look
 from msloss_sirr.why import measuring
 from msloss_sirr.why.figures import Figures, difference, rates
 from msloss_sirr.why.iterating import Iterate, iterate

@@ -1,4 +1,4 @@
-"""What is trained, as the course of a training sees it."""
+"""What can be trained: what a trainer asks of it."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
@@ -7,10 +7,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from msloss_sirr.data.draws import DrawBatch
-from msloss_sirr.training.run import Numbered
+from msloss_sirr.training.run_folder import Numbered
 
 
-class Lasting(Protocol):
+class Stateful(Protocol):
     """Something whose state outlives the process."""
 
     def state_dict(self) -> Any:
@@ -33,11 +33,11 @@ class Ended(NamedTuple):
     images_per_second: float
 
 
-class Trainee(Protocol):
+class Trainable(Protocol):
     """What is trained."""
 
     @property
-    def parts(self) -> Mapping[str, Lasting]:
+    def parts(self) -> Mapping[str, Stateful]:
         """What its state is made of."""
 
     @property

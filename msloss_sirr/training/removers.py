@@ -24,19 +24,18 @@ from msloss_sirr.models.checkpoint import save_remover
 from msloss_sirr.models.remover import Remover, Telling
 from msloss_sirr.synthesis.making import Synthesis, build_synthesis
 from msloss_sirr.training.average import RunningMean
-from msloss_sirr.training.bearing import Bearing
-from msloss_sirr.training.beginning import begin_remover, beginnings, grouped
 from msloss_sirr.training.config import TrainConfig
-from msloss_sirr.training.course import Course, say
+from msloss_sirr.training.distillation import build_teacher, teacher_files
 from msloss_sirr.training.epoch import Best, Epoch
-from msloss_sirr.training.looks import Looks
+from msloss_sirr.training.initial_weights import begin_remover, beginnings, grouped
 from msloss_sirr.training.pace import half_cosine
-from msloss_sirr.training.probing import IMAGES, SEED, Given, Probe, in_halves
+from msloss_sirr.training.probes import IMAGES, SEED, Given, Looks, Probe, in_halves
 from msloss_sirr.training.provenance import known
 from msloss_sirr.training.samples import Samples, write_samples
-from msloss_sirr.training.teacher import build_teacher, teacher_files
-from msloss_sirr.training.tracking import Tracker
-from msloss_sirr.training.trainee import Ended, Lasting
+from msloss_sirr.training.skipped import SkippedUpdates
+from msloss_sirr.training.tensorboard import Tracker
+from msloss_sirr.training.trainable import Ended, Stateful
+from msloss_sirr.training.trainer import Trainer, say
 
 
 def train(
@@ -71,7 +70,7 @@ def train(
 
 
 class _Training:
-    """A training under way: the `Trainee` of a `Course`."""
+    """A training under way: the `Trainable` of a `Trainer`."""
 
     def __init__(
         self,
@@ -84,22 +83,22 @@ class _Training:
     ) -> None:
         self.config = config
         names = ("remover", "average", "optimizer", "schedule", "best", "borne")
-        self.course = Course(
+        self.trainer = Trainer(
             config, names, half_cosine, warmup=config.warmup, accumulate=config.accumulate, cost=config.applications
         )
-        self.accelerator = self.course.accelerator
+        self.accelerator = self.trainer.accelerator
         self.stored = config.model.depth != "none" and config.depth.source == "stored"
-        with self.course.processes.failing_together():
-            self.tracker = Tracker(self.course.folder.events if config.tensorboard and self.course.main else None)
+        with self.trainer.processes.failing_together():
+            self.tracker = Tracker(self.trainer.folder.events if config.tensorboard and self.trainer.main else None)
             self.val = open_pairs(config.val, depth=self.stored)
             _check_scorable(self.val)
             self.draws = build_draws(
                 config.data,
-                length=self.course.epoch_images,
+                length=self.trainer.epoch_images,
                 seed=config.seed,
                 depth=self.stored,
                 degraded=config.task != "reflections",
-                damage=self.course.damage,
+                damage=self.trainer.damage,
                 device=self.accelerator.device,
             )
             _check_tolerance(config.loss.tolerance, self.draws)
@@ -131,13 +130,13 @@ class _Training:
         self.loss, self.optimizer = self.accelerator.prepare(loss, adam)
         self.best = Best()
         advice = "begin a new run with a lower --lr, or with --clip"
-        self.borne = Bearing(config.bear, self.course.processes, advice)
+        self.skipped = SkippedUpdates(config.bear, self.trainer.processes, advice)
         self.scores: Evaluation | None = None
         self._last: StepLosses | None = None
         self._looks: Looks | None = None
 
     @property
-    def parts(self) -> Mapping[str, Lasting]:
+    def parts(self) -> Mapping[str, Stateful]:
         """What the state is made of."""
         return {
             "remover": self.remover,
@@ -145,7 +144,7 @@ class _Training:
             "optimizer": self.optimizer,
             "schedule": self.schedule,
             "best": self.best,
-            "borne": self.borne,
+            "borne": self.skipped,
         }
 
     @property
@@ -160,22 +159,22 @@ class _Training:
 
     def run(self) -> Evaluation:
         """Train to the end, and return the best scores."""
-        with self.course.processes.failing_together():
+        with self.trainer.processes.failing_together():
             files = training_files(self.config.data, self.config.val, depth=self.stored)
             if weights := beginnings(self.config):
                 files["weights"] = weights
             if teachers := teacher_files(self.config.distill):
                 files["teachers"] = teachers
-        self.course.run(self, self.draws, files)
+        self.trainer.run(self, self.draws, files)
         self._look(ended=True)
         assert self.best.scores is not None  # noqa: S101  # there is at least one epoch, and the first is the best so far
         return self.best.scores
 
     def begin(self) -> None:
         """Warn of validation images that are trained on, and see whether there is memory for all steps."""
-        if self.course.main and (told := known(self.course.each, validation(self.config.val))):
+        if self.trainer.main and (told := known(self.trainer.each, validation(self.config.val))):
             say(told)
-        if self.config.probe_every and self.course.main:
+        if self.config.probe_every and self.trainer.main:
             self._looks = self._begin_looks()
         self._rehearse()
 
@@ -192,7 +191,7 @@ class _Training:
             if self.accelerator.sync_gradients:
                 limit = math.inf if self.config.clip is None else self.config.clip
                 gradient = self.accelerator.clip_grad_norm_(self.remover.parameters(), limit)
-                if not self.borne.counts(gradient):
+                if not self.skipped.counts(gradient):
                     self.optimizer.zero_grad()
                     return None
             self.optimizer.step()
@@ -243,21 +242,21 @@ class _Training:
         better = self.best.scores is None or scores.after.psnr > self.best.scores.after.psnr
         if better:
             self.best.scores = scores
-        rows = {index: row for seen in self.course.processes.gather(samples.rows) for index, row in seen.items()}
-        with self.course.processes.failing_together():
-            if self.course.main:
+        rows = {index: row for seen in self.trainer.processes.gather(samples.rows) for index, row in seen.items()}
+        with self.trainer.processes.failing_together():
+            if self.trainer.main:
                 self._keep(result, better=better)
-                write_samples(self.course.folder.samples / f"{ended.epoch:04}.jpg", rows)
+                write_samples(self.trainer.folder.samples / f"{ended.epoch:04}.jpg", rows)
         return result, f"{result}{', best' if better else ''}"
 
     def _forget_other_pairs(self) -> None:
         """Forget the best scores if they are of other validation pairs than those of now."""
-        now = self.course.contents[validation(self.config.val)].sha256
+        now = self.trainer.contents[validation(self.config.val)].sha256
         if self.best.of not in (None, now):
             self.best.scores = None
             if isinstance(self.schedule, OnPlateau):
                 self.schedule.forget()
-            if self.course.main:
+            if self.trainer.main:
                 say("the validation pairs are others now: the best scores so far are forgotten")
         self.best.of = now
 
@@ -268,7 +267,7 @@ class _Training:
         given = self._composed([self.draws[number] for number in range(min(self.config.batch, len(self.draws)))])
         loss = self.accelerator.unwrap_model(self.loss)
         self.loss.train()
-        self.course.progress.note(f"memory of an update: {loss.rehearse(*given)}")
+        self.trainer.progress.note(f"memory of an update: {loss.rehearse(*given)}")
 
     def _begin_looks(self) -> Looks:
         """Return what looks at the training, with images like those that it draws."""
@@ -313,14 +312,14 @@ class _Training:
         """Score the remover on the validation pairs, each process its share of them."""
         accelerator = self.accelerator
         share = range(accelerator.process_index, len(self.val), accelerator.num_processes)
-        progress = self.course.progress
+        progress = self.trainer.progress
         progress.validated(0, len(share))
 
         def seen(index: int, layers: Layers) -> None:
             samples.see(index, layers)
             progress.validated(share.index(index) + 1, len(share))
 
-        with self.course.processes.failing_together():
+        with self.trainer.processes.failing_together():
             scores = evaluate(
                 self.average.network,
                 self.val,
@@ -336,7 +335,7 @@ class _Training:
 
     def _keep(self, result: Epoch, *, better: bool) -> None:
         notes = {name: json.dumps(value) for name, value in result._asdict().items()}
-        for path in (self.course.folder.last, *([self.course.folder.best] if better else [])):
+        for path in (self.trainer.folder.last, *([self.trainer.folder.best] if better else [])):
             save_remover(self.average.network, path, notes)
         told = {"loss": result.loss, "lr": result.lr, "PSNR": result.psnr, "SSIM": result.ssim, "steps": result.steps}
         per_step = {f"loss/step {number}": value for number, value in enumerate(result.per_step, start=1)}

@@ -34,7 +34,7 @@ from msloss_sirr import (
 )
 from msloss_sirr.cli import main
 from msloss_sirr.training.average import RunningMean
-from msloss_sirr.training.duration import seconds_of
+from msloss_sirr.training.durations import seconds_of
 from msloss_sirr.training.pace import Pace, half_cosine, half_line
 from msloss_sirr.training.presets import defaults
 from msloss_sirr.training.processes import Processes

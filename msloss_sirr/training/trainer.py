@@ -1,4 +1,4 @@
-"""The course of any training: through its epochs, stopped after any update, and taken up again where it was."""
+"""The loop of any training: through its epochs, stopped after any update, and taken up again where it was."""
 
 import math
 import sys
@@ -17,16 +17,16 @@ from msloss_sirr.errors import InputError
 from msloss_sirr.files import check_writable
 from msloss_sirr.locks import held
 from msloss_sirr.training.config import RunConfig
-from msloss_sirr.training.duration import seconds_of
+from msloss_sirr.training.durations import seconds_of
 from msloss_sirr.training.pace import Pace
 from msloss_sirr.training.processes import Processes, connect
 from msloss_sirr.training.progress import Place, TrainingProgress
 from msloss_sirr.training.provenance import Content, Source, fingerprint, read_contents, surroundings
-from msloss_sirr.training.randomness import random_state, set_random_state
-from msloss_sirr.training.run import RunFolder
+from msloss_sirr.training.random_state import random_state, set_random_state
+from msloss_sirr.training.run_folder import RunFolder
 from msloss_sirr.training.stopping import Requests, Stopped
 from msloss_sirr.training.tally import Tally
-from msloss_sirr.training.trainee import Ended, Trainee
+from msloss_sirr.training.trainable import Ended, Trainable
 
 _OWN = frozenset({"epoch", "batch", "pace", "each"})
 
@@ -42,8 +42,8 @@ class _Agreed(NamedTuple):
     """Whether it is time to save the state."""
 
 
-class Course:
-    """The way of a training through its epochs.
+class Trainer:
+    """Takes what is trained through its epochs.
 
     The state that is saved after an update is all that the rest of the training depends on: on a processor, one that
     was killed and resumed ends with the same weights, bit for bit, unless a budget of time ends it.
@@ -102,11 +102,11 @@ class Course:
         together = self.config.batch * self._accumulate * self.processes.count
         return math.ceil(self.config.epoch_images / together) * together
 
-    def run(self, trainee: Trainee, draws: Draws, sources: Mapping[str, Iterable[Path]]) -> None:
+    def run(self, trainable: Trainable, draws: Draws, sources: Mapping[str, Iterable[Path]]) -> None:
         """Train from the beginning, or from where the run was left, to the end.
 
         Args:
-            trainee: what is trained, on the device.
+            trainable: what is trained, on the device.
             draws: what it is trained on, as many as `epoch_images`.
             sources: the files that the training is made from, by name.
 
@@ -126,10 +126,10 @@ class Course:
                 if self.main:
                     here = surroundings(self.accelerator.device, self.processes.count)
                     self.folder.begin(self.config, here, self.contents)
-                trainee.begin()
-            self._run(trainee, draws)
+                trainable.begin()
+            self._run(trainable, draws)
 
-    def _run(self, trainee: Trainee, draws: Draws) -> None:
+    def _run(self, trainable: Trainable, draws: Draws) -> None:
         rest = Rest(draws)
         loaded = load(draws, self.config.batch, self.config.workers, rest)
         loader = self.accelerator.prepare(loaded, device_placement=[False])
@@ -139,14 +139,14 @@ class Course:
         self._pace = Pace(total, self.config.seconds, updates if by_epochs else None)
         if self.config.resume:
             with self.processes.failing_together():
-                self._resume(trainee)
+                self._resume(trainable)
         self._saved = time.perf_counter()
         with self._requests.listening(), self.progress:
             # one epoch at least, and one that was left at its last batch is ended
             while self._agreed().fraction < 1 or self._batch or not self._epoch:
                 loader.set_epoch(self._epoch)
                 rest.first = self._tally.images
-                self._run_epoch(trainee, loader)
+                self._run_epoch(trainable, loader)
 
     def _contents(self, sources: Mapping[str, Iterable[Path]]) -> dict[str, list[Content]]:
         """Return what the files hold; each process reads its share, so that none waits long for another."""
@@ -157,16 +157,16 @@ class Course:
             found[name].append(content)
         return found
 
-    def _run_epoch(self, trainee: Trainee, loader: Iterable[DrawBatch]) -> None:
+    def _run_epoch(self, trainable: Trainable, loader: Iterable[DrawBatch]) -> None:
         before, start = self._tally.seconds, time.perf_counter()
         update: list[Mapping[str, Tensor] | None] = []
         batches = iter(loader)
-        while draws := self._next(batches, trainee, between=not update):
-            fraction = self._go_on(trainee) if not update else self._agreed().fraction
+        while draws := self._next(batches, trainable, between=not update):
+            fraction = self._go_on(trainable) if not update else self._agreed().fraction
             if fraction >= 1 and self._batch and not update:  # time has come to its end
                 break
-            self._tally.lr = self._set_lr(trainee, fraction)
-            update.append(trainee.learn(draws))
+            self._tally.lr = self._set_lr(trainable, fraction)
+            update.append(trainable.learn(draws))
             self._tally.images += len(draws.kind) * self.processes.count
             self._tally.seconds = before + time.perf_counter() - start
             self._batch += 1
@@ -174,24 +174,24 @@ class Course:
                 continue
             self._tally.add(update)
             update = []
-            self._advance(trainee)
-            self.progress.batch(self._place, self._pace, self._tally.rate, trainee.status)
+            self._advance(trainable)
+            self.progress.batch(self._place, self._pace, self._tally.rate, trainable.status)
             if self._pace.seconds is None and self._pace.fraction >= 1:
                 break
         if update:  # the end of an epoch that was resumed with other batches
             self._tally.add(update)
-            self._advance(trainee)
-        self._end_epoch(trainee)
+            self._advance(trainable)
+        self._end_epoch(trainable)
 
-    def _advance(self, trainee: Trainee) -> None:
+    def _advance(self, trainable: Trainable) -> None:
         """Count an update."""
-        self._pace.advance(1 if self._cost is None else trainee.cost)
+        self._pace.advance(1 if self._cost is None else trainable.cost)
 
     @property
     def _place(self) -> Place:
         return Place(self._epoch, self._batch // self._accumulate, self._updates)
 
-    def _next(self, batches: Iterator[DrawBatch], trainee: Trainee, *, between: bool) -> DrawBatch | None:
+    def _next(self, batches: Iterator[DrawBatch], trainable: Trainable, *, between: bool) -> DrawBatch | None:
         """Return the next batch, ``None`` at the end of the epoch.
 
         If there can be none, what was learned so far is saved first, where that is between two updates.
@@ -205,11 +205,11 @@ class Course:
             failure = error
         if self.processes.most(failure is not None)[0]:
             if between and self._batch:
-                self._save(trainee)
+                self._save(trainable)
             self.processes.settle(failure)
         return None if draws is None else draws.on(self.accelerator.device)
 
-    def _go_on(self, trainee: Trainee, *, ended: bool = False) -> float:
+    def _go_on(self, trainable: Trainable, *, ended: bool = False) -> float:
         """Save the state if it is time to, or an epoch has ended, and return how much of the training is done.
 
         Raises:
@@ -217,25 +217,27 @@ class Course:
         """
         fraction, asked, due = self._agreed()
         if asked or due or ended:
-            self._save(trainee)
+            self._save(trainable)
         if asked:
             told = f"stopped in epoch {self._epoch}; continue with --resume"
             raise Stopped(told if self.main else "", asked)
         return fraction
 
-    def _end_epoch(self, trainee: Trainee) -> None:
+    def _end_epoch(self, trainable: Trainable) -> None:
         means = self._tally.means(self.accelerator)
         if not means:
             told = f"the loss is not finite in epoch {self._epoch}; begin a new run with a lower --lr"
             self.processes.settle(InputError(told))
-        self._go_on(trainee, ended=True)  # what comes now may take long, and is done again if it is interrupted
+        self._go_on(trainable, ended=True)  # what comes now may take long, and is done again if it is interrupted
         tally, self._tally = self._tally, Tally()
-        result, line = trainee.conclude(Ended(self._epoch, means, tally.left_out, tally.lr, tally.seconds, tally.rate))
+        result, line = trainable.conclude(
+            Ended(self._epoch, means, tally.left_out, tally.lr, tally.seconds, tally.rate)
+        )
         self._epoch, self._batch = self._epoch + 1, 0
         with self.processes.failing_together():
             if self.main:
                 self.folder.record(result)
-        self._save(trainee)
+        self._save(trainable)
         self.progress.note(line)
 
     def _agreed(self) -> _Agreed:
@@ -244,15 +246,15 @@ class Course:
         fraction, asked, due_anywhere = self.processes.most(self._pace.fraction, self._requests.number, due)
         return _Agreed(fraction, int(asked), bool(due_anywhere))
 
-    def _set_lr(self, trainee: Trainee, fraction: float) -> float:
+    def _set_lr(self, trainable: Trainable, fraction: float) -> float:
         """Set the learning rate, and return it."""
         rising = min(1.0, (self._pace.done + 1) / (self._warmup + 1))
         lr = self.config.lr * rising * self._shape(fraction)
-        for group in _groups(trainee):
+        for group in _groups(trainable):
             group["lr"] = lr * group.get("share", 1.0)
         return lr
 
-    def _save(self, trainee: Trainee) -> None:
+    def _save(self, trainable: Trainable) -> None:
         self._saved = time.perf_counter()
         mine = {
             "tally": self._tally.state_dict(),
@@ -263,19 +265,19 @@ class Course:
         own = {"epoch": self._epoch, "batch": self._batch, "pace": self._pace.state_dict(), "each": each}
         with self.processes.failing_together():
             if self.main:
-                self.folder.save({**own, **{name: part.state_dict() for name, part in trainee.parts.items()}})
+                self.folder.save({**own, **{name: part.state_dict() for name, part in trainable.parts.items()}})
 
-    def _resume(self, trainee: Trainee) -> None:
+    def _resume(self, trainable: Trainable) -> None:
         """Take up the state that was saved last, if any was."""
         state = self.folder.load()
         if state is None:
             self.progress.note(f"nothing has been saved in {self.folder.path} yet; beginning anew")
             return
-        shares = [group.get("share", 1.0) for group in _groups(trainee)]  # of the configuration, not of the state
+        shares = [group.get("share", 1.0) for group in _groups(trainable)]  # of the configuration, not of the state
         try:
-            for name, part in trainee.parts.items():
+            for name, part in trainable.parts.items():
                 part.load_state_dict(state[name])
-            for group, share in zip(_groups(trainee), shares, strict=True):
+            for group, share in zip(_groups(trainable), shares, strict=True):
                 group["share"] = share
             self._epoch, self._batch = int(state["epoch"]), int(state["batch"])
             self._pace.load_state_dict(state["pace"])
@@ -295,9 +297,9 @@ def say(line: str) -> None:
     print(line, file=sys.stderr)  # noqa: T201
 
 
-def _groups(trainee: Trainee) -> list[dict[str, Any]]:
+def _groups(trainable: Trainable) -> list[dict[str, Any]]:
     """Return the groups of weights of all optimisers."""
-    return [group for optimizer in trainee.optimizers for group in optimizer.param_groups]
+    return [group for optimizer in trainable.optimizers for group in optimizer.param_groups]
 
 
 def _say_nothing(_: str) -> None:

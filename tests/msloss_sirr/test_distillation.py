@@ -26,9 +26,9 @@ from msloss_sirr.cli import main
 from msloss_sirr.data import batches
 from msloss_sirr.data.draws import Kind
 from msloss_sirr.models.checkpoint import shipped_file
-from msloss_sirr.training import loop, teacher
+from msloss_sirr.training import distillation, removers
 from msloss_sirr.training.config import DistillConfig
-from msloss_sirr.training.teacher import Teacher, build_teacher, teacher_files
+from msloss_sirr.training.distillation import Teacher, build_teacher, teacher_files
 
 from .conftest import drawing, fails, interrupt_at, smooth
 from .test_models import awake
@@ -115,7 +115,7 @@ def test_a_training_is_held_to_the_blend_at_every_step(
         composed.append(compose(*given))
         return composed[-1]
 
-    monkeypatch.setattr(loop, "compose", watched)
+    monkeypatch.setattr(removers, "compose", watched)
     monkeypatch.setattr(TrainConfig, "first_steps", config.steps)  # so that nothing is rehearsed
     name, criterion = saved(tmp_path, config.model), Watching()
     config = drawing(taught(config, name, 0.3, epochs=1, epoch_images=16), clean_share=0.5)
@@ -168,7 +168,7 @@ def test_the_teacher_stays_as_it_is(config: TrainConfig, tmp_path: Path, monkeyp
 
     remover = awake(Normed())
     before = {name: value.clone() for name, value in remover.state_dict().items()}
-    monkeypatch.setattr(teacher, "networks_of", lambda name: remover)
+    monkeypatch.setattr(distillation, "networks_of", lambda name: remover)
     monkeypatch.setattr(TrainConfig, "first_steps", config.steps)  # so that nothing is rehearsed
     (tmp_path / "a.safetensors").touch()
     config = taught(config, str(tmp_path / "a.safetensors"), epochs=2, epoch_images=8)
@@ -329,7 +329,7 @@ def test_a_teacher_computes_as_the_network_it_teaches_and_its_blend_is_not_round
             reduced.append(torch.is_autocast_enabled("cpu"))
             return super().forward(ambient, depth)
 
-    monkeypatch.setattr(teacher, "networks_of", lambda name: Watched(ALONE))
+    monkeypatch.setattr(distillation, "networks_of", lambda name: Watched(ALONE))
     criterion = Watching()
     for precision in ("float32", "bfloat16"):
         train(

@@ -11,8 +11,8 @@ from msloss_sirr.errors import InputError
 from msloss_sirr.layers import Layers
 from msloss_sirr.models.checkpoint import shipped_file
 from msloss_sirr.models.remover import Remover
-from msloss_sirr.training.beginning import SHIPPED, networks_of
 from msloss_sirr.training.config import DistillConfig
+from msloss_sirr.training.initial_weights import SHIPPED, networks_of
 
 
 class Teacher(nn.Module):

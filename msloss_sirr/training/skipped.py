@@ -1,4 +1,4 @@
-"""Updates that are left out because their gradient is not finite."""
+"""Updates that are skipped because their gradient is not finite."""
 
 from torch import Tensor
 
@@ -6,8 +6,8 @@ from msloss_sirr.errors import InputError
 from msloss_sirr.training.processes import Processes
 
 
-class Bearing:
-    """Counts the updates left out in a row; more than a stated number are not borne.
+class SkippedUpdates:
+    """Counts the updates skipped in a row; more than a stated number are not borne.
 
     Args:
         limit: how many.

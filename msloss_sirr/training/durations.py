@@ -1,4 +1,4 @@
-"""Durations as people write them."""
+"""Durations as people write and read them."""
 
 import re
 
@@ -24,3 +24,13 @@ def seconds_of(text: str, name: str = "budget") -> float:
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise InputError(f"{name} is {text!r}; give a time, as 90s, 25m or 1h30m")
     return float(sum(float(number) * _SECONDS[unit] for number, unit in parts))
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as hours, minutes and seconds.
+
+    >>> duration(3725.4)
+    '1:02:05'
+    """
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"

@@ -2,16 +2,22 @@
 
 import copy
 import dataclasses
+import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from msloss import MultiStepLoss
+from msloss_sirr.errors import InputError
+from msloss_sirr.files import whole_file
 from msloss_sirr.losses.config import LossConfig
 from msloss_sirr.losses.criterion import term_weights
 
+FILE = "probes.jsonl"
+"""Where looks are kept, in the folder of a run."""
 STEPS = 3
 """Steps that are looked at, however many a training has: the paper's M."""
 IMAGES = 8
@@ -106,6 +112,53 @@ class Probe:
         """Return the gradients of a loss of both halves, ``(2, weights)``."""
         weights = [weight for weight in loss.parameters() if weight.requires_grad]
         return torch.stack([_mean([_flat(loss(*given), weights) for given in half]) for half in self._halves])
+
+
+class Looks:
+    """Looks at a training every so many updates, kept in the folder of its run, ``probes.jsonl``, a line each.
+
+    Args:
+        probe: takes them.
+        every: updates between two of them.
+        folder: of the run.
+    """
+
+    def __init__(self, probe: Probe, every: int, folder: Path) -> None:
+        self._probe = probe
+        self._every = every
+        self._path = folder / FILE
+        self._last: int | None = None
+
+    def at(self, update: int, *, ended: bool = False) -> None:
+        """Look if it is time to, and has not been done at this update.
+
+        It takes the place of any look that is not earlier: of a training that was taken up again before it.
+
+        Args:
+            update: how many there were.
+            ended: whether there will be no more, so that it is time in any case.
+        """
+        if update == self._last or not (ended or update % self._every == 0):
+            return
+        self._last = update
+        look = self._probe.look(update)
+        earlier = [each for each in read_looks(self._path) if each.update < update]
+        with whole_file(self._path) as partial:
+            partial.write_text("".join(f"{json.dumps(each._asdict())}\n" for each in (*earlier, look)))
+
+
+def read_looks(path: Path) -> list[Look]:
+    """Return the looks that a file holds; none if there is no file.
+
+    Raises:
+        InputError: if it holds something else.
+    """
+    if not path.exists():
+        return []
+    try:
+        return [Look(**json.loads(line)) for line in path.read_text().splitlines()]
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path} holds no looks at a training, or is damaged: {error}") from error
 
 
 def in_halves(many: Sequence[_T], batch: int) -> list[list[Sequence[_T]]]:

@@ -21,7 +21,7 @@ from msloss_sirr import (
 )
 from msloss_sirr.cli import main
 from msloss_sirr.depth.config import DepthConfig
-from msloss_sirr.training.beginning import begin_remover, beginnings
+from msloss_sirr.training.initial_weights import begin_remover, beginnings
 from msloss_sirr.training.presets import defaults
 
 SQUEEZED = RemoverConfig(architecture="squeezenet", channels=(4, 6, 8))
