@@ -25,7 +25,8 @@ from torch.utils.data import DataLoader
 from msloss import MultiStepLoss
 from msloss_sirr import Evaluation, LayersCriterion, LossConfig, Remover, RemoverConfig, Scores, score
 from msloss_sirr.data.batches import compose
-from msloss_sirr.data.draws import Draws, collate
+from msloss_sirr.data.draws import Draws
+from msloss_sirr.data.loader import collate
 from msloss_sirr.evaluation.scores import mean
 from msloss_sirr.images.listing import SUFFIXES
 from msloss_sirr.images.reading import read_pixels, to_bytes, to_float

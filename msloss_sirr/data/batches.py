@@ -6,7 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from msloss_sirr.data.draws import DrawBatch, Kind
+from msloss_sirr.data.draws import Kind
+from msloss_sirr.data.loader import DrawBatch
 from msloss_sirr.devices import send
 from msloss_sirr.images.reading import to_float
 from msloss_sirr.layers import Layers

@@ -1,23 +1,18 @@
 """What an epoch is drawn from: crops of real pairs, and of photos to make reflections on."""
 
-import atexit
-import os
 import random
-import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from enum import IntEnum
-from functools import partial
 from itertools import accumulate
 from typing import NamedTuple
 
 import torch
 import torchvision.transforms.v2.functional as transforms
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset
 
 from msloss_sirr.data.folders import Cache, ImageSequence, Pairs
 from msloss_sirr.data.reflections import Reflections
-from msloss_sirr.devices import send
 from msloss_sirr.errors import InputError
 
 _TRIES = 100
@@ -51,23 +46,6 @@ class Draw(NamedTuple):
     """The depth image of the first, ``(1, H, W)`` float32, if there is one."""
     damaged: tuple[str, ...] = ()
     """What was wrong with files that were to be drawn; others were drawn instead."""
-
-
-class DrawBatch(NamedTuple):
-    """Several draws: images ``(N, 3, H, W)`` uint8, ``kind`` and ``seed`` ``(N,)`` int64, on the processor."""
-
-    first: Tensor
-    second: Tensor
-    kind: Tensor
-    seed: Tensor
-    depth: Tensor | None = None
-    """``(N, 1, H, W)`` float32, if all have one."""
-    damaged: tuple[str, ...] = ()
-
-    def on(self, device: torch.device) -> "DrawBatch":
-        """Return the images on a device; kinds and seeds stay on the processor, which has to know them."""
-        depth = None if self.depth is None else send(self.depth, device)
-        return self._replace(first=send(self.first, device), second=send(self.second, device), depth=depth)
 
 
 class Draws(Dataset[Draw]):
@@ -164,18 +142,18 @@ class Draws(Dataset[Draw]):
             return self._photo(rng, Kind.DEGRADED)
         if rng.random() < self.real_share:
             pair = self._some_pair()[self._pair_number(rng)]
-            first, second, *others = _crop(rng, self.crop, *_present(*pair))
+            first, second, *others = _crop(rng, self.crop, *present(*pair))
             return Draw(first, second, Kind.REAL, rng.getrandbits(63), next(iter(others), None))
         if self._clean and rng.random() < self._clean:
             return self._photo(rng, Kind.CLEAN)
         kind = Kind.TRANSPLANTED if rng.random() < self._transplants else Kind.REFLECTED
-        first, *others = _crop(rng, self.crop, *_present(*self._scene(rng, kind)))
+        first, *others = _crop(rng, self.crop, *present(*self._scene(rng, kind)))
         (second,) = _crop(rng, self.crop, self._reflected(rng, kind))
         return Draw(first, second, kind, rng.getrandbits(63), next(iter(others), None))
 
     def _photo(self, rng: random.Random, kind: Kind) -> Draw:
         """Return a photo twice."""
-        first, *others = _crop(rng, self.crop, *_present(*self._scene(rng, kind)))
+        first, *others = _crop(rng, self.crop, *present(*self._scene(rng, kind)))
         return Draw(first, first, kind, rng.getrandbits(63), next(iter(others), None))
 
     def _scene(self, rng: random.Random, kind: Kind) -> tuple[Tensor, Tensor | None]:
@@ -208,7 +186,8 @@ class Draws(Dataset[Draw]):
         return rng.choices(range(len(self._odds)), cum_weights=self._odds)[0]
 
 
-def _present(*images: Tensor | None) -> list[Tensor]:
+def present(*images: Tensor | None) -> list[Tensor]:
+    """Return those of several images that there are."""
     return [image for image in images if image is not None]
 
 
@@ -221,66 +200,3 @@ def _crop(rng: random.Random, size: int, *images: Tensor) -> list[Tensor]:
     mirrored = rng.random() < 0.5
     crops = [transforms.resized_crop(image, top, left, side, side, [size, size], antialias=True) for image in images]
     return [crop.flip(-1) for crop in crops] if mirrored else crops
-
-
-def collate(draws: list[Draw]) -> DrawBatch:
-    """Return draws as a batch."""
-    depths = _present(*(draw.depth for draw in draws))
-    return DrawBatch(
-        torch.stack([draw.first for draw in draws]),
-        torch.stack([draw.second for draw in draws]),
-        torch.tensor([int(draw.kind) for draw in draws]),
-        torch.tensor([draw.seed for draw in draws]),
-        torch.stack(depths) if len(depths) == len(draws) else None,
-        tuple(what for draw in draws for what in draw.damaged),
-    )
-
-
-class Rest(Sampler[int]):
-    """The numbers of an epoch's draws in their order, from one of them on; that is of the next epoch to begin.
-
-    Args:
-        draws: what is drawn.
-    """
-
-    def __init__(self, draws: Draws) -> None:
-        self.first = 0
-        self._draws = draws
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self.first, len(self._draws)))
-
-    def __len__(self) -> int:
-        return len(self._draws) - self.first
-
-
-def load(draws: Draws, batch: int, workers: int, order: Sampler[int] | None = None) -> DataLoader[DrawBatch]:
-    """Return a loader of batches; its processes live as long as it does, and keep what they have decoded.
-
-    It draws no random number of the process it is in. Its processes go on loading after a Ctrl-C and one SIGTERM, which
-    may be sent to all processes of a training together: that which trains is to end them, and does when it ends.
-    """
-    ending = torch.zeros((), dtype=torch.bool)
-    ending.share_memory_()  # type: ignore[no-untyped-call]
-    if workers:
-        atexit.register(ending.fill_, True)  # before Python sends each of them one SIGTERM, and waits for it
-    return DataLoader(
-        draws,  # type: ignore[arg-type]
-        batch,
-        sampler=Rest(draws) if order is None else order,
-        collate_fn=collate,
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        worker_init_fn=partial(_bear_signals, ending),
-        generator=torch.Generator(),
-    )
-
-
-def _bear_signals(ending: Tensor, _: int) -> None:
-    def bear(*_: object) -> None:
-        if ending:
-            os._exit(0)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, bear)

@@ -7,8 +7,9 @@ from pathlib import Path
 import torchvision.transforms.v2.functional as transforms
 from torch import Tensor
 
-from msloss_sirr.data.draws import Draws, collate
+from msloss_sirr.data.draws import Draws
 from msloss_sirr.data.folders import Images, Pairs, photo_folder
+from msloss_sirr.data.loader import collate
 from msloss_sirr.data.reflections import Reflections
 from msloss_sirr.data.sources import open_pairs
 from msloss_sirr.data.statistics import ReflectionStatistics, SetStatistics, set_statistics

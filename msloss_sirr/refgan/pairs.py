@@ -5,7 +5,8 @@ from typing import NamedTuple
 from torch import Tensor
 
 from msloss_sirr.data.batches import compose
-from msloss_sirr.data.draws import DrawBatch, Kind
+from msloss_sirr.data.draws import Kind
+from msloss_sirr.data.loader import DrawBatch
 from msloss_sirr.devices import send
 from msloss_sirr.images.registration import registered
 from msloss_sirr.refgan.style import training_style

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from accelerate.utils import set_seed
 from torch import Tensor, nn
 
-from msloss_sirr.data.draws import DrawBatch, collate
+from msloss_sirr.data.loader import DrawBatch, collate
 from msloss_sirr.data.sources import build_draws, training_files
 from msloss_sirr.errors import InputError
 from msloss_sirr.images.writing import write_pixels

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from msloss import MultiStepLoss, OnPlateau, Schedule, StepLosses
 from msloss_sirr.data.batches import Batch, compose
-from msloss_sirr.data.draws import Draw, DrawBatch, Draws, Kind, collate
+from msloss_sirr.data.draws import Draw, Draws, Kind
 from msloss_sirr.data.folders import Pairs
+from msloss_sirr.data.loader import DrawBatch, collate
 from msloss_sirr.data.sources import build_draws, open_pairs, training_files, validation
 from msloss_sirr.depth.source import DepthSource, build_source, estimated_depth
 from msloss_sirr.devices import send

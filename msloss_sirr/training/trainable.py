@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 from torch import Tensor
 from torch.optim import Optimizer
 
-from msloss_sirr.data.draws import DrawBatch
+from msloss_sirr.data.loader import DrawBatch
 from msloss_sirr.training.run_folder import Numbered
 
 

@@ -12,7 +12,8 @@ from accelerate.utils import set_seed
 from torch import Tensor
 
 from msloss_sirr.data.damage import Damage
-from msloss_sirr.data.draws import DrawBatch, Draws, Rest, load
+from msloss_sirr.data.draws import Draws
+from msloss_sirr.data.loader import DrawBatch, Rest, load
 from msloss_sirr.errors import InputError
 from msloss_sirr.files import check_writable
 from msloss_sirr.locks import held

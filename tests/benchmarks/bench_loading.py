@@ -18,7 +18,8 @@ from torch.utils.data import DataLoader
 from msloss import MultiStepLoss
 from msloss_sirr import DataConfig, LayersCriterion, LossConfig, Remover, RemoverConfig
 from msloss_sirr.data.batches import compose
-from msloss_sirr.data.draws import Draws, collate
+from msloss_sirr.data.draws import Draws
+from msloss_sirr.data.loader import collate
 from msloss_sirr.data.sources import build_draws
 from msloss_sirr.losses.criterion import term_weights
 from msloss_sirr.synthesis.making import build_synthesis

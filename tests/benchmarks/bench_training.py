@@ -22,7 +22,7 @@ from msloss import MultiStepLoss
 from msloss._memory import Peak
 from msloss_sirr import DataConfig, Layers, LayersCriterion, LossConfig, Remover
 from msloss_sirr.data.batches import Batch, compose
-from msloss_sirr.data.draws import DrawBatch, load
+from msloss_sirr.data.loader import DrawBatch, load
 from msloss_sirr.data.sources import build_draws
 from msloss_sirr.losses.criterion import term_weights
 from msloss_sirr.synthesis.making import build_synthesis

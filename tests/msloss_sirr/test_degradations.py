@@ -17,7 +17,8 @@ from torch import Tensor
 
 from msloss_sirr import DataConfig, InputError
 from msloss_sirr.data.batches import compose
-from msloss_sirr.data.draws import Kind, collate
+from msloss_sirr.data.draws import Kind
+from msloss_sirr.data.loader import collate
 from msloss_sirr.data.sources import build_draws, open_pairs
 from msloss_sirr.evaluation.degraded import degraded, write_degraded
 from msloss_sirr.synthesis import kernels, light

@@ -14,8 +14,9 @@ from torch.utils.data import DataLoader
 
 from msloss_sirr.data.batches import compose
 from msloss_sirr.data.config import DataConfig
-from msloss_sirr.data.draws import Draw, DrawBatch, Draws, Kind, collate
+from msloss_sirr.data.draws import Draw, Draws, Kind
 from msloss_sirr.data.folders import Cache, Pairs, photo_folder
+from msloss_sirr.data.loader import DrawBatch, collate
 from msloss_sirr.data.reflections import Reflections
 from msloss_sirr.data.sources import build_draws, open_pairs
 from msloss_sirr.errors import InputError
@@ -48,7 +49,8 @@ def test_a_draw_is_a_function_of_seed_epoch_and_number(pairs: Path, photos: Path
 UNEXPECTED = """
 import sys
 from pathlib import Path
-from msloss_sirr.data.draws import Draws, load
+from msloss_sirr.data.draws import Draws
+from msloss_sirr.data.loader import load
 from msloss_sirr.data.folders import photo_folder
 
 batches = iter(load(Draws(length=24, crop=16, photos=photo_folder(Path(sys.argv[1]))), 2, 1))

@@ -16,8 +16,9 @@ from msloss import RangedQuantizer, refine
 from msloss_sirr import InputError, LossConfig, Remover, RemoverConfig, TrainConfig, load_remover, save_remover, train
 from msloss_sirr.cli import main
 from msloss_sirr.data.batches import compose
-from msloss_sirr.data.draws import Draws, collate
+from msloss_sirr.data.draws import Draws
 from msloss_sirr.data.folders import Pairs, depth_images, photo_folder
+from msloss_sirr.data.loader import collate
 from msloss_sirr.data.sources import open_pairs
 from msloss_sirr.depth.config import DepthConfig
 from msloss_sirr.depth.midas import load_midas

@@ -24,8 +24,9 @@ from msloss_sirr import (
     train,
 )
 from msloss_sirr.data.batches import compose
-from msloss_sirr.data.draws import Draws, Kind, collate
+from msloss_sirr.data.draws import Draws, Kind
 from msloss_sirr.data.folders import photo_folder
+from msloss_sirr.data.loader import collate
 from msloss_sirr.data.sources import open_pairs
 from msloss_sirr.layers import Truth
 from msloss_sirr.losses.criterion import build_criterion, term_weights

@@ -15,7 +15,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from msloss_sirr.data.batches import Batch, compose
-from msloss_sirr.data.draws import DrawBatch, Kind
+from msloss_sirr.data.draws import Kind
+from msloss_sirr.data.loader import DrawBatch
 from msloss_sirr.images.reading import to_bytes, to_float
 from msloss_sirr.synthesis import glass, light, recipes
 from msloss_sirr.synthesis.chance import Chance

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from msloss_sirr import InputError, Remover, RemoverConfig, save_remover
-from msloss_sirr.data.draws import DrawBatch, Kind
+from msloss_sirr.data.draws import Kind
+from msloss_sirr.data.loader import DrawBatch
 from msloss_sirr.images.reading import to_float
 from msloss_sirr.refgan.checkpoint import load_generator, save_generator
 from msloss_sirr.refgan.config import RefganConfig
