@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from msloss_sirr.evaluation.scores import Evaluation
+from msloss_sirr.training.trainable import Ended
 
 
 class Epoch(NamedTuple):
@@ -27,6 +28,35 @@ class Epoch(NamedTuple):
     psnr: float
     ssim: float
 
+    @classmethod
+    def of(cls, ended: Ended, steps: int, scores: Evaluation, accumulate: int) -> "Epoch":
+        """Return what an epoch came to.
+
+        Args:
+            ended: what its batches came to, means of ``loss``, ``steps``, ``gradient``, and ``term NAME`` of each.
+            steps: how many steps there were.
+            scores: on the validation pairs.
+            accumulate: batches to an update; the gradient is known once an update.
+        """
+        means = ended.means
+        (loss,), (gradient,) = means["loss"], means["gradient"]
+        return cls(
+            epoch=ended.epoch,
+            steps=steps,
+            loss=loss,
+            per_step=means["steps"],
+            terms={name.removeprefix("term "): told for name, told in means.items() if name.startswith("term ")},
+            gradient=gradient * accumulate,
+            left_out=ended.left_out,
+            lr=ended.lr,
+            seconds=ended.seconds,
+            images_per_second=ended.images_per_second,
+            input_psnr=scores.before.psnr,
+            input_ssim=scores.before.ssim,
+            psnr=scores.after.psnr,
+            ssim=scores.after.ssim,
+        )
+
     def __str__(self) -> str:
         """Return it in a line."""
         per_step = " ".join(f"{loss:.4f}" for loss in self.per_step)
@@ -36,6 +66,18 @@ class Epoch(NamedTuple):
             f"{self.psnr:.2f} dB (input {self.input_psnr:.2f}), SSIM {self.ssim:.4f} (input {self.input_ssim:.4f}), "
             f"{self.images_per_second:.1f} images/s"
         )
+
+    def numbers(self) -> dict[str, float]:
+        """Return what can be drawn over epochs, by name."""
+        told = {"loss": self.loss, "lr": self.lr, "PSNR": self.psnr, "SSIM": self.ssim, "steps": self.steps}
+        per_step = {f"loss/step {number}": value for number, value in enumerate(self.per_step, start=1)}
+        terms = {
+            f"{name}/step {number}": value
+            for name, values in self.terms.items()
+            for number, value in enumerate(values, start=1)
+        }
+        rate = {"gradient": self.gradient, "images per second": self.images_per_second}
+        return {**told, **rate, **per_step, **terms}
 
 
 class Best:

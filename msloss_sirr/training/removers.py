@@ -3,40 +3,37 @@
 import dataclasses
 import json
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from msloss import MultiStepLoss, OnPlateau, Schedule, StepLosses
-from msloss_sirr.data.batches import Batch, compose
-from msloss_sirr.data.draws import Draw, Draws, Kind
-from msloss_sirr.data.folders import Pairs
-from msloss_sirr.data.loader import DrawBatch, collate
+from msloss_sirr.data.draws import Draws
+from msloss_sirr.data.loader import DrawBatch
 from msloss_sirr.data.sources import build_draws, open_pairs, training_files, validation
-from msloss_sirr.depth.source import DepthSource, build_source, estimated_depth
-from msloss_sirr.devices import send
+from msloss_sirr.depth.source import DepthSource
 from msloss_sirr.errors import InputError
-from msloss_sirr.evaluation.scores import SMALLEST_SIDE, Evaluation, evaluate
-from msloss_sirr.layers import Layers, Truth
+from msloss_sirr.evaluation.scores import Evaluation
 from msloss_sirr.losses.criterion import LayersCriterion, build_criterion, term_weights
 from msloss_sirr.models.checkpoint import save_remover
 from msloss_sirr.models.remover import Remover, Telling
 from msloss_sirr.synthesis.making import Synthesis, build_synthesis
 from msloss_sirr.training.average import RunningMean
 from msloss_sirr.training.config import TrainConfig
-from msloss_sirr.training.distillation import build_teacher, teacher_files
+from msloss_sirr.training.distillation import teacher_files
 from msloss_sirr.training.epoch import Best, Epoch
 from msloss_sirr.training.initial_weights import begin_remover, beginnings, grouped
+from msloss_sirr.training.loss_inputs import LossInputs
 from msloss_sirr.training.pace import half_cosine
-from msloss_sirr.training.probes import IMAGES, SEED, Given, Looks, Probe, in_halves
+from msloss_sirr.training.probes import IMAGES, SEED, Looks, Probe, in_halves
 from msloss_sirr.training.provenance import known
 from msloss_sirr.training.samples import Samples, write_samples
 from msloss_sirr.training.skipped import SkippedUpdates
 from msloss_sirr.training.tensorboard import Tracker
 from msloss_sirr.training.trainable import Ended, Stateful
 from msloss_sirr.training.trainer import Trainer, say
+from msloss_sirr.training.validation import Validation
 
 
 def train(
@@ -91,8 +88,7 @@ class _Training:
         self.stored = config.model.depth != "none" and config.depth.source == "stored"
         with self.trainer.processes.failing_together():
             self.tracker = Tracker(self.trainer.folder.events if config.tensorboard and self.trainer.main else None)
-            self.val = open_pairs(config.val, depth=self.stored)
-            _check_scorable(self.val)
+            self.validation = Validation(open_pairs(config.val, depth=self.stored), self.trainer)
             self.draws = build_draws(
                 config.data,
                 length=self.trainer.epoch_images,
@@ -103,30 +99,13 @@ class _Training:
                 device=self.accelerator.device,
             )
             _check_tolerance(config.loss.tolerance, self.draws)
-            self.synthesis = synthesis or build_synthesis(config.data.synthesis, config.task)
             self.remover = begin_remover(config) if remover is None else remover
             self.remover.to(self.accelerator.device).to(memory_format=torch.channels_last)
             self.average = RunningMean(self.remover, config.average)
             self.schedule = OnPlateau(config.first_steps, config.patience, mode="max") if schedule is None else schedule
-            try:
-                loss = MultiStepLoss(
-                    Telling(self.remover) if config.loss.reflection_target == "residual" else self.remover,
-                    build_criterion(config.loss) if criterion is None else criterion,
-                    config.steps,
-                    self.schedule,
-                    weights=term_weights(config.loss, networks=config.model.networks),
-                    feedback="transmission",
-                    truncate=config.truncate,
-                    checkpoint=config.checkpointing,
-                )
-            except ValueError as error:
-                raise InputError(str(error)) from error
-            self.depth = build_source(config.model.depth, config.depth) if depth is None else depth
-            if isinstance(self.depth, torch.nn.Module):
-                self.depth.to(self.accelerator.device).eval().requires_grad_(False)
-            self.teacher = build_teacher(config.distill, guided=self.depth is not None)
-            if self.teacher is not None:
-                self.teacher.to(self.accelerator.device).to(memory_format=torch.channels_last)
+            loss = self._loss(build_criterion(config.loss) if criterion is None else criterion)
+            synthesis = synthesis or build_synthesis(config.data.synthesis, config.task)
+            self.inputs = LossInputs(config, self.remover, synthesis, depth, self.accelerator)
         adam = torch.optim.Adam(grouped(self.remover, config.encoder_lr), lr=config.lr)
         self.loss, self.optimizer = self.accelerator.prepare(loss, adam)
         self.best = Best()
@@ -181,11 +160,11 @@ class _Training:
 
     def learn(self, draws: DrawBatch) -> Mapping[str, Tensor] | None:
         """Learn from a batch, unless the gradient of its update is not finite."""
-        batch = compose(draws, self.synthesis)
+        given = self.inputs.of(draws)
         self.loss.train()
         self._look()
         with self.accelerator.accumulate(self.loss):
-            losses: StepLosses = self.loss(*self._given(batch), details=True)
+            losses: StepLosses = self.loss(*given, details=True)
             self.accelerator.backward(losses.total)
             self._last = losses._replace(total=losses.total.detach(), outputs=())
             gradient = torch.zeros((), device=self.accelerator.device)
@@ -219,27 +198,10 @@ class _Training:
         """Validate, keep checkpoints, and tell the schedule."""
         self._forget_other_pairs()
         steps = self.schedule.steps
-        samples = Samples(self.val, self.config.samples)
-        self.scores = scores = self._validate(samples)
+        samples = Samples(self.validation.pairs, self.config.samples)
+        self.scores = scores = self.validation.score(self.average.network, self.inputs.depth, samples.see)
         self.schedule.step(scores.after.psnr)
-        means = ended.means
-        terms = {name.removeprefix("term "): values for name, values in means.items() if name.startswith("term ")}
-        (loss,), (gradient,) = means["loss"], means["gradient"]
-        gradient *= self.config.accumulate  # it is known once an update
-        result = Epoch(
-            ended.epoch,
-            steps,
-            loss,
-            means["steps"],
-            terms,
-            gradient,
-            ended.left_out,
-            ended.lr,
-            ended.seconds,
-            ended.images_per_second,
-            *scores.before,
-            *scores.after,
-        )
+        result = Epoch.of(ended, steps, scores, self.config.accumulate)
         better = self.best.scores is None or scores.after.psnr > self.best.scores.after.psnr
         if better:
             self.best.scores = scores
@@ -249,6 +211,27 @@ class _Training:
                 self._keep(result, better=better)
                 write_samples(self.trainer.folder.samples / f"{ended.epoch:04}.jpg", rows)
         return result, f"{result}{', best' if better else ''}"
+
+    def _loss(self, criterion: LayersCriterion) -> MultiStepLoss:
+        """Return the loss of the remover.
+
+        Raises:
+            InputError: if the configuration asks for none that there is.
+        """
+        config = self.config
+        try:
+            return MultiStepLoss(
+                Telling(self.remover) if config.loss.reflection_target == "residual" else self.remover,
+                criterion,
+                config.steps,
+                self.schedule,
+                weights=term_weights(config.loss, networks=config.model.networks),
+                feedback="transmission",
+                truncate=config.truncate,
+                checkpoint=config.checkpointing,
+            )
+        except ValueError as error:
+            raise InputError(str(error)) from error
 
     def _forget_other_pairs(self) -> None:
         """Forget the best scores if they are of other validation pairs than those of now."""
@@ -265,7 +248,9 @@ class _Training:
         """Run one batch with all the steps that the schedule may come to, so that memory runs out now if it will."""
         if self.schedule.steps >= self.config.steps:
             return
-        given = self._composed([self.draws[number] for number in range(min(self.config.batch, len(self.draws)))])
+        given = self.inputs.of_several(
+            [self.draws[number] for number in range(min(self.config.batch, len(self.draws)))]
+        )
         loss = self.accelerator.unwrap_model(self.loss)
         self.loss.train()
         self.trainer.progress.note(f"memory of an update: {loss.rehearse(*given)}")
@@ -276,13 +261,9 @@ class _Training:
         plain = dataclasses.replace(config.data, cache="none")
         draws = build_draws(plain, length=IMAGES, seed=SEED, depth=self.stored)
         images = in_halves([draws[number] for number in range(IMAGES)], config.batch)
-        halves = [[self._composed(part) for part in half] for half in images]
+        halves = [[self.inputs.of_several(part) for part in half] for half in images]
         probe = Probe(self.accelerator.unwrap_model(self.loss), config.loss, config.model.networks, halves)
         return Looks(probe, config.probe_every, config.out)
-
-    def _composed(self, draws: Sequence[Draw]) -> Given:
-        """Return what the loss is called with for some draws."""
-        return self._given(compose(collate(list(draws)).on(self.accelerator.device), self.synthesis))
 
     def _look(self, *, ended: bool = False) -> None:
         """Look at the training, if that is asked for and it is time to."""
@@ -290,74 +271,14 @@ class _Training:
             updates = max((int(state["step"]) for state in self.optimizer.state.values()), default=0)
             self._looks.at(updates, ended=ended)
 
-    def _given(self, batch: Batch) -> tuple[Any, ...]:
-        """Return what the loss is called with: ambient image, target, and the depth of the ambient image if any."""
-        ambient = batch.ambient.contiguous(memory_format=torch.channels_last)
-        depth = estimated_depth(self.depth, ambient, batch.depth)
-        guide = () if depth is None else (self.remover.prepare_depth(depth),)
-        return ambient, self._target(batch, ambient, depth), *guide
-
-    def _target(self, batch: Batch, ambient: Tensor, depth: Tensor | None) -> Layers | Truth:
-        """Return what the estimates are held to: the truth, and what a teacher makes of it if there is one."""
-        assert batch.kind is not None  # noqa: S101
-        if self.teacher is not None:
-            with self.accelerator.autocast():
-                clean = send(batch.kind == Kind.CLEAN, ambient.device)
-                blended: Layers = self.teacher(ambient, batch.target, clean, depth)
-            return blended
-        if self.config.loss.tolerance:
-            return Truth(batch.target.transmission, batch.target.reflection, batch.kind == Kind.REAL)
-        return batch.target
-
-    def _validate(self, samples: Samples) -> Evaluation:
-        """Score the remover on the validation pairs, each process its share of them."""
-        accelerator = self.accelerator
-        share = range(accelerator.process_index, len(self.val), accelerator.num_processes)
-        progress = self.trainer.progress
-        progress.validated(0, len(share))
-
-        def seen(index: int, layers: Layers) -> None:
-            samples.see(index, layers)
-            progress.validated(share.index(index) + 1, len(share))
-
-        with self.trainer.processes.failing_together():
-            scores = evaluate(
-                self.average.network,
-                self.val,
-                indices=share,
-                device=accelerator.device,
-                source=self.depth,
-                seen=seen,
-            )
-        sums = torch.tensor([s.counted for s in scores], dtype=torch.float64).reshape(-1, 4).sum(dim=0)
-        if accelerator.num_processes > 1:  # else there is nothing to reduce, and not every device has float64
-            sums = accelerator.reduce(sums.to(accelerator.device), reduction="sum")
-        return Evaluation.of([float(value) / len(self.val) for value in sums])
-
     def _keep(self, result: Epoch, *, better: bool) -> None:
         notes = {name: json.dumps(value) for name, value in result._asdict().items()}
         for path in (self.trainer.folder.last, *([self.trainer.folder.best] if better else [])):
             save_remover(self.average.network, path, notes)
-        told = {"loss": result.loss, "lr": result.lr, "PSNR": result.psnr, "SSIM": result.ssim, "steps": result.steps}
-        per_step = {f"loss/step {number}": value for number, value in enumerate(result.per_step, start=1)}
-        terms = {
-            f"{name}/step {number}": value
-            for name, values in result.terms.items()
-            for number, value in enumerate(values, start=1)
-        }
-        rate = {"gradient": result.gradient, "images per second": result.images_per_second}
-        self.tracker.numbers({**told, **rate, **per_step, **terms}, result.epoch)
+        self.tracker.numbers(result.numbers(), result.epoch)
 
 
 def _check_tolerance(pixels: int, draws: Draws) -> None:
     """Raise ``InputError`` if a tolerance is given, and nothing is drawn that it is for."""
     if pixels and not draws.real_share:
         raise InputError(f"tolerance is {pixels}, but no real pairs are trained on; give --pairs, or leave it out")
-
-
-def _check_scorable(pairs: Pairs) -> None:
-    """Decode every pair once, so that one which cannot be scored ends the run before it begins."""
-    for index in range(len(pairs)):
-        height, width = pairs[index].ambient.shape[1:]
-        if min(height, width) < SMALLEST_SIDE:
-            raise InputError(f"validation pair {index} is {width}x{height}; {SMALLEST_SIDE} pixels a side is the least")

@@ -39,6 +39,7 @@ from msloss_sirr.synthesis.config import SynthesisConfig
 from msloss_sirr.synthesis.making import build_synthesis
 from msloss_sirr.training import removers
 from msloss_sirr.training.pace import half_cosine
+from msloss_sirr.training.validation import Validation
 
 from .conftest import fails, interrupt_at, save, smooth
 
@@ -221,7 +222,7 @@ def test_arms_of_a_seed_begin_alike_see_the_same_and_slow_down_alike(
     begun: list[torch.Tensor] = []
     rates: list[list[tuple[int, float]]] = []
     seen: list[list[torch.Tensor]] = []
-    learn, begin, validate = removers._Training.learn, removers._Training.begin, removers._Training._validate
+    learn, begin, validate = removers._Training.learn, removers._Training.begin, Validation.score
 
     def beginning(training: Any) -> None:
         begun.append(torch.cat([w.detach().flatten().clone() for w in training.remover.parameters()]))
@@ -234,11 +235,11 @@ def test_arms_of_a_seed_begin_alike_see_the_same_and_slow_down_alike(
         rates[-1].append((training.schedule.steps, training.optimizer.param_groups[0]["lr"]))
         return learn(training, draws)
 
-    def without_gain(training: Any, samples: Any) -> Any:
-        found = validate(training, samples)
+    def without_gain(*given: Any) -> Any:
+        found = validate(*given)
         return found._replace(after=found.after._replace(psnr=20.0))
 
-    monkeypatch.setattr(removers._Training, "_validate", without_gain)
+    monkeypatch.setattr(Validation, "score", without_gain)
     monkeypatch.setattr(removers._Training, "begin", beginning)
     monkeypatch.setattr(removers._Training, "learn", learning)
     arms = (*STUDY.arms, Arm("raised", {"steps": 2, "start_steps": 1, "patience": 0, "loss.scale": 3.0}))

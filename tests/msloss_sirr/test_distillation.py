@@ -26,7 +26,7 @@ from msloss_sirr.cli import main
 from msloss_sirr.data import batches
 from msloss_sirr.data.draws import Kind
 from msloss_sirr.models.checkpoint import shipped_file
-from msloss_sirr.training import distillation, removers
+from msloss_sirr.training import distillation, loss_inputs
 from msloss_sirr.training.config import DistillConfig
 from msloss_sirr.training.distillation import Teacher, build_teacher, teacher_files
 
@@ -115,7 +115,7 @@ def test_a_training_is_held_to_the_blend_at_every_step(
         composed.append(compose(*given))
         return composed[-1]
 
-    monkeypatch.setattr(removers, "compose", watched)
+    monkeypatch.setattr(loss_inputs, "compose", watched)
     monkeypatch.setattr(TrainConfig, "first_steps", config.steps)  # so that nothing is rehearsed
     name, criterion = saved(tmp_path, config.model), Watching()
     config = drawing(taught(config, name, 0.3, epochs=1, epoch_images=16), clean_share=0.5)
