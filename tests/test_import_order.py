@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 FLOORS = (
-    ("msloss", "errors", "layers"),
+    ("msloss", "errors", "layers", "markdown"),
     ("devices", "fields", "files", "locks", "parallel"),
     ("images", "pretrained"),
     ("catalogue", "imagenet", "photo_files", "synthesis"),

@@ -7,6 +7,7 @@ from msloss_sirr.ablation.comparing import Comparison, Figure, is_better_lower
 from msloss_sirr.ablation.paper import TABLES, PaperTable
 from msloss_sirr.ablation.results import Head, Results, Run
 from msloss_sirr.evaluation.table import TITLES
+from msloss_sirr.markdown import header, row, safe
 from msloss_sirr.training.durations import duration
 
 _DIGITS = {"psnr": 2}
@@ -80,9 +81,9 @@ def _facts(head: Head) -> Iterator[str]:
     wanted = len(head.seeds) * (len(head.arms) - len(head.waiting))
     yield f"| seeds | {' '.join(map(str, head.seeds))}; {done} of {wanted} trainings have ended |"
     for name, fact in head.facts.items():
-        yield f"| {_safe(name)} | {_safe(fact)} |"
+        yield f"| {safe(name)} | {safe(fact)} |"
     for name, options in head.arms.items():
-        yield f"| arm {_safe(name)} | {f'`{_safe(options)}`' if options else 'nothing is changed'} |"
+        yield f"| arm {safe(name)} | {f'`{safe(options)}`' if options else 'nothing is changed'} |"
     yield ""
 
 
@@ -99,8 +100,8 @@ def _how_to_read(head: Head) -> Iterator[str]:
 def _of_set(comparison: Comparison, table: PaperTable | None, name: str, paper: str) -> Iterator[str]:
     head = comparison.head
     images = head.sets[name].images
-    yield from (f"## {paper or _safe(name)}", "")
-    told = f"`{_safe(name)}`, {images} images" if images else f"`{_safe(name)}`, not evaluated yet"
+    yield from (f"## {paper or safe(name)}", "")
+    told = f"`{safe(name)}`, {images} images" if images else f"`{safe(name)}`, not evaluated yet"
     yield from (f"{told}{'' if paper else '; the paper does not evaluate on it'}.", "")
     metrics = comparison.metrics or ["psnr"]
     for metric in [*metrics, *(wanted for wanted in head.wanting if wanted not in metrics)]:
@@ -115,18 +116,17 @@ def _of_set(comparison: Comparison, table: PaperTable | None, name: str, paper: 
 def _table(comparison: Comparison, table: PaperTable | None, name: str, paper: str, metric: str) -> Iterator[str]:
     head = comparison.head
     columns: list[tuple[str, ...]] = [("", "paper") if table and paper else ("",)]
-    columns += [(f"ours, {n} step{'s' * (n > 1)}", f"difference to {_safe(head.baseline)}") for n in head.eval_steps]
+    columns += [(f"ours, {n} step{'s' * (n > 1)}", f"difference to {safe(head.baseline)}") for n in head.eval_steps]
     titles = [title for pair in columns for title in pair]
-    yield f"| {' | '.join(titles)} |"
-    yield "| --- " * len(titles) + "|"
+    yield from header(titles)
     for arm in _rows(comparison, table if paper else None):
-        cells = [_safe(arm)]
+        cells = [safe(arm)]
         if table and paper:
             cells.append(_paper_cell(table, arm, paper, metric, head.baseline))
         for place, steps in enumerate(head.eval_steps):
             figure = comparison.figure(arm, name, steps, metric)
             cells += _cells(head, arm, figure, metric, first=place == 0)
-        yield f"| {' | '.join(cells)} |"
+        yield row(cells)
     yield ""
 
 
@@ -169,15 +169,15 @@ def _printed_alone(head: Head, table: PaperTable | None, title: str, metric: str
     arms = [arm for arm in (table.arms if table else []) if table and (arm, title, metric) in table.printed]
     if table is None or not arms:
         return
-    yield from (f"| {metric.upper()}{_UNITS.get(metric, '')} | paper | ours |", "| --- | --- | --- |")
+    yield from header([f"{metric.upper()}{_UNITS.get(metric, '')}", "paper", "ours"])
     for arm in arms:
         ours = "waits for the set" if arm in head.arms else ""
-        yield f"| {_safe(arm)} | {_paper_cell(table, arm, title, metric, head.baseline)} | {ours} |"
+        yield row([safe(arm), _paper_cell(table, arm, title, metric, head.baseline), ours])
     yield ""
 
 
 def _waiting(head: Head) -> Iterator[str]:
-    told = [f"- {_safe(name)}: {what}" for name, what in head.waiting.items()]
+    told = [f"- {safe(name)}: {what}" for name, what in head.waiting.items()]
     told += [f"- {_title(name)}: {what}" for name, what in head.wanting.items()]
     told += [f"- {name}: `{what}`" for name, what in head.absent.items()]
     if told:
@@ -186,18 +186,18 @@ def _waiting(head: Head) -> Iterator[str]:
 
 def _compute(head: Head) -> Iterator[str]:
     yield from ("## Compute", "")
-    yield "| arm | trainings | updates | applications of the network | images | minutes each | steps | parameters |"
-    yield "| --- " * 8 + "|"
+    titles = ("arm", "trainings", "updates", "applications of the network", "images", "minutes each", "steps")
+    yield from header([*titles, "parameters"])
     for arm in head.arms:
         runs = [run for run in head.runs if run.arm == arm]
         if runs:
-            yield f"| {' | '.join([_safe(arm), str(len(runs)), *_taken(runs)])} |"
+            yield row([safe(arm), str(len(runs)), *_taken(runs)])
     for arm in head.arms:
         few = [run for run in head.runs if run.arm == arm and max(run.steps) < run.most_steps]
         if few:
             of = sum(run.arm == arm for run in head.runs)
             yield ""
-            yield f"In {len(few)} of {of} trainings of {_safe(arm)}, the steps did not come to {few[0].most_steps}."
+            yield f"In {len(few)} of {of} trainings of {safe(arm)}, the steps did not come to {few[0].most_steps}."
     devices = ", ".join(dict.fromkeys(run.device for run in head.runs))
     total = duration(sum(run.seconds for run in head.runs))
     yield from ("", f"{total} of training in all, on {devices}." if devices else "Nothing has been trained yet.", "")
@@ -242,8 +242,3 @@ def _number(value: float, metric: str) -> str:
 def _signed(value: float, metric: str) -> str:
     digits = _DIGITS.get(metric, 4)
     return f"{round(value, digits) or 0.0:+.{digits}f}"
-
-
-def _safe(text: str) -> str:
-    """Return text that ends no cell of a table."""
-    return text.replace("|", "\\|").replace("\n", " ")

@@ -7,7 +7,7 @@ from tyro.conf import subcommand
 
 from msloss_sirr.ablation.config import AblateOptions, ReportConfig
 from msloss_sirr.ablation.studies import STUDIES, study_of
-from msloss_sirr.cli.printable import printable
+from msloss_sirr.cli.terminal import say
 from msloss_sirr.errors import InputError
 from msloss_sirr.training.presets import defaults
 from msloss_sirr.why.config import WhyConfig
@@ -47,7 +47,7 @@ def run_ablate(options: AblateOptions) -> None:
         nonlocal why
         why = keep(results, path)
 
-    ablate(options, kept, _say)
+    ablate(options, kept, say)
     _told(path.with_suffix(".md"), why)
 
 
@@ -81,16 +81,12 @@ def run_why(config: WhyConfig) -> None:
         _told((config.out or config.report) / PAGE, why)
         return
     out = config.out or config.runs / "why"
-    write(measure(config, out, _say), out)
+    write(measure(config, out, say), out)
     _told(out / PAGE, report(out))
 
 
 def _told(page: object, why: str) -> None:
-    _say(f"{page}{f' (no plot: {why})' if why else ''}")
-
-
-def _say(line: str) -> None:
-    print(printable(line), flush=True)  # noqa: T201
+    say(f"{page}{f' (no plot: {why})' if why else ''}")
 
 
 RUN: dict[type, Callable[[Any], None]] = {AblateOptions: run_ablate, ReportConfig: run_report, WhyConfig: run_why}

@@ -1,13 +1,13 @@
 """What the commands on data sets do; everything heavy is imported only when one runs."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from tyro.conf import subcommand
 
 from msloss_sirr.catalogue.config import ListConfig, PrepareConfig
-from msloss_sirr.cli.printable import printable
+from msloss_sirr.cli.terminal import progress_bar, say
 from msloss_sirr.doctor.config import CheckConfig
 from msloss_sirr.errors import InputError
 
@@ -24,12 +24,12 @@ def _list(config: ListConfig) -> None:
     from msloss_sirr.catalogue.sets import describe
     from msloss_sirr.catalogue.telling import tell, tell_all
 
-    _say(tell(describe(config.name)) if config.name else tell_all())
+    for line in tell(describe(config.name)) if config.name else tell_all():
+        say(line)
 
 
 def _check(config: CheckConfig) -> None:
     from msloss_sirr.catalogue.layout import list_set, open_source
-    from msloss_sirr.cli.progress import progress_bar
     from msloss_sirr.doctor.diagnosis import examine
     from msloss_sirr.doctor.report import report, write_json
     from msloss_sirr.files import check_free
@@ -45,29 +45,24 @@ def _check(config: CheckConfig) -> None:
         diagnosis = examine(listing, against=against, workers=config.workers, seen=lambda _: step(None))
     if config.json:
         write_json(diagnosis, config.json, overwrite=config.overwrite)
-    _say(report(diagnosis, lines=config.lines))
+    for line in report(diagnosis, lines=config.lines):
+        say(line)
     if not diagnosis.sound:
         sys.exit(1)
 
 
 def _prepare(config: PrepareConfig) -> None:
     from msloss_sirr.catalogue.prepare import prepare
-    from msloss_sirr.cli.progress import progress_bar
 
     with progress_bar("preparing") as step:
         prepared = prepare(config, lambda _, total: step(total))
-    _say(f"left out: {line}" for line in prepared.left_out)
+    for line in prepared.left_out:
+        say(f"left out: {line}")
     if prepared.stale:
-        _say([f"no longer in the set, and left as they are: {', '.join(prepared.stale)}"])
-    _say([f"{prepared.made} items made, {prepared.kept} kept, {len(prepared.left_out)} left out: {config.out}"])
+        say(f"no longer in the set, and left as they are: {', '.join(prepared.stale)}")
+    say(f"{prepared.made} items made, {prepared.kept} kept, {len(prepared.left_out)} left out: {config.out}")
     if prepared.left_out:
         sys.exit(1)
-
-
-def _say(lines: Iterable[str]) -> None:
-    """Print lines; what names of files hold that cannot be printed, in escapes."""
-    for line in lines:
-        print(printable(line))  # noqa: T201
 
 
 RUN: dict[type, Callable[[Any], None]] = {ListConfig: _list, CheckConfig: _check, PrepareConfig: _prepare}

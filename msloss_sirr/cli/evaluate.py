@@ -4,7 +4,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msloss_sirr.cli.printable import printable
+from msloss_sirr.cli.terminal import progress_bar, say
 from msloss_sirr.errors import InputError
 from msloss_sirr.evaluation.config import EvalConfig
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 def run_eval(config: EvalConfig) -> None:
     """Score a remover or saved outputs on sets of pairs, print the tables, and write the files that are asked for."""
-    from msloss_sirr.cli.progress import progress_bar
     from msloss_sirr.devices import find_device
     from msloss_sirr.evaluation.evaluating import evaluate_sets
     from msloss_sirr.evaluation.showing import Extremes
@@ -55,7 +54,7 @@ def run_eval(config: EvalConfig) -> None:
             write_pixels(config.sheet, extremes.draw())
     finally:
         for line in (str(evaluated["what"]), "", *table(report)):
-            print(printable(line))  # noqa: T201
+            say(line)
 
 
 def _viewers(config: EvalConfig, extremes: "Viewer") -> "list[Viewer]":

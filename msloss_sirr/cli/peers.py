@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from msloss_sirr.cli.printable import printable
+from msloss_sirr.cli.terminal import say
 from msloss_sirr.errors import InputError
 from msloss_sirr.peers.config import PeersConfig
 
@@ -19,14 +19,10 @@ def run_peers(config: PeersConfig) -> None:
     out = config.out or config.report or Path()
     out.mkdir(parents=True, exist_ok=True)
     if config.report is None:
-        write_results(compare(config, _say), out / FILE)
+        write_results(compare(config, say), out / FILE)
     results = read_results((config.report or out) / FILE)
     if results.head.study != STUDY:
         raise InputError(f"{(config.report or out) / FILE} holds other results; msloss-sirr ablate --report takes them")
     with whole_file(out / PAGE) as partial:
         partial.write_text(page(results), encoding="utf-8")
-    _say(str(out / PAGE))
-
-
-def _say(line: str) -> None:
-    print(printable(line), flush=True)  # noqa: T201
+    say(str(out / PAGE))

@@ -6,9 +6,11 @@ import numpy as np
 
 from msloss_sirr.ablation.arms import INPUT
 from msloss_sirr.ablation.comparing import Comparison, Figure, is_better_lower
+from msloss_sirr.ablation.page import told_difference
 from msloss_sirr.ablation.results import Results
 from msloss_sirr.evaluation.results import WORSE
 from msloss_sirr.evaluation.table import TITLES
+from msloss_sirr.markdown import header, row, safe
 from msloss_sirr.peers.comparing import CPU_SECONDS, PEAK, SECONDS
 
 _DIGITS = {"psnr": 2}
@@ -27,9 +29,9 @@ def sections(results: Results) -> Iterator[str]:
     head = results.head
     yield from ("```console", f"$ {head.command}", "```", "", "| | |", "| --- | --- |")
     for name, fact in head.facts.items():
-        yield f"| {name} | {_safe(fact)} |"
+        yield f"| {name} | {safe(fact)} |"
     for name, does in head.arms.items():
-        yield f"| {_safe(name)} | {_safe(does)} |"
+        yield f"| {safe(name)} | {safe(does)} |"
     yield ""
     yield "Means over images. In brackets, the interval that contains the true mean difference to the input, of the"
     yield "same image, in 95 of 100 such sets of images; where it contains zero, no difference was seen. It says"
@@ -38,7 +40,7 @@ def sections(results: Results) -> Iterator[str]:
     yield ""
     comparison = Comparison(results)
     for name, found in head.sets.items():
-        yield from (f"### {_safe(name)}, {found.images} images", "")
+        yield from (f"### {safe(name)}, {found.images} images", "")
         yield from _scores(results, comparison, name)
     for metric, wanted in head.wanting.items():
         yield from (f"{TITLES.get(metric, metric)} was not measured: it waits for {wanted}.", "")
@@ -51,28 +53,22 @@ def _scores(results: Results, comparison: Comparison, set_name: str) -> Iterator
     for metric in metrics:
         better = "less" if is_better_lower(metric) else "more"
         titles += [f"{TITLES[metric]}{', dB' * (metric == 'psnr')} ({better} is better)", f"difference to {INPUT}"]
-    yield f"| {' | '.join([*titles, 'worse'])} |"
-    yield "| --- " * (len(titles) + 1) + "|"
+    yield from header([*titles, "worse"])
     for arm in results.head.arms:
-        cells = [_safe(arm)]
+        cells = [safe(arm)]
         for metric in metrics:
             figure = comparison.figure(arm, set_name, 0, metric)
             cells += _cells(figure, metric)
         cells.append(_worse(results, arm, set_name))
-        yield f"| {' | '.join(cells)} |"
+        yield row(cells)
     yield ""
 
 
 def _cells(figure: Figure | None, metric: str) -> tuple[str, str]:
     if figure is None:
         return "", ""
-    digits = _DIGITS.get(metric, 4)
-    told = f"{figure.mean:.{digits}f}"
-    if figure.difference is None:
-        return told, ""
-    between = figure.between
-    limits = f" [{between.low:+.{digits}f}, {between.high:+.{digits}f}]" if between else ""
-    return told, f"{round(figure.difference, digits) or 0.0:+.{digits}f}{limits} {figure.verdict}"
+    apart = "" if figure.difference is None else told_difference(figure, metric)
+    return f"{figure.mean:.{_DIGITS.get(metric, 4)}f}", apart
 
 
 def _worse(results: Results, arm: str, set_name: str) -> str:
@@ -94,25 +90,19 @@ def _costs(results: Results) -> Iterator[str]:
     yield "resident memory of the process, and what that is beyond the process that only reads and writes these files."
     yield ""
     titles = ("", "seconds an image, median (quartiles)", "core seconds, median", "peak MiB", "MiB beyond the input's")
-    yield f"| {' | '.join(titles)} |"
-    yield "| --- " * 5 + "|"
+    yield from header(titles)
     nothing = _values(results, INPUT, PEAK)
     for arm in head.arms:
         seconds, cores, peak = (_values(results, arm, metric) for metric in (SECONDS, CPU_SECONDS, PEAK))
         if not seconds:
-            yield f"| {_safe(arm)} | not run here | | | |"
+            yield row([safe(arm), "not run here", "", "", ""])
             continue
         low, middle, high = np.quantile(seconds, [0.25, 0.5, 0.75])
         beyond = f"{max(peak) - max(nothing):.0f}" if nothing and arm != INPUT else ""
-        told = f"{middle:.3f} ({low:.3f}, {high:.3f}) | {np.median(cores):.3f} | {max(peak):.0f} | {beyond}"
-        yield f"| {_safe(arm)} | {told} |"
+        told = f"{middle:.3f} ({low:.3f}, {high:.3f})", f"{np.median(cores):.3f}", f"{max(peak):.0f}"
+        yield row([safe(arm), *told, beyond])
     yield ""
 
 
 def _values(results: Results, arm: str, metric: str) -> Sequence[float]:
     return [score.values[metric] for score in results.scores if score.arm == arm and metric in score.values]
-
-
-def _safe(text: str) -> str:
-    """Return text that ends no cell of a table."""
-    return text.replace("|", "\\|").replace("\n", " ")

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from msloss_sirr.markdown import header, row, safe
 from msloss_sirr.training.probes import STEPS
 from msloss_sirr.why.figures import (
     Difference,
@@ -57,12 +58,12 @@ def _what(found: Found) -> Iterator[str]:
     yield from ("", "```console", *(f"$ {line}" for line in commands), "```", "")
     yield from ("| | |", "| --- | --- |")
     yield f"| seeds | {' '.join(map(str, about.seeds))} |"
-    yield f"| looked at | {', '.join(f'{_safe(name)} ({count} images)' for name, count in about.sets.items())} |"
+    yield f"| looked at | {', '.join(f'{safe(name)} ({count} images)' for name, count in about.sets.items())} |"
     for name in _FACTS:
         if name in about.facts:
-            yield f"| {name} | {_safe(about.facts[name])} |"
+            yield f"| {name} | {safe(about.facts[name])} |"
     for name, options in about.arms.items():
-        yield f"| arm {_safe(name)} | {f'`{options}`' if options else 'nothing is changed'} |"
+        yield f"| arm {safe(name)} | {f'`{options}`' if options else 'nothing is changed'} |"
     yield ""
     yield "Numbers are means, ± the standard deviation over seeds, or medians with quartiles in parentheses."
     yield f"Differences are to {about.baseline}, of the same seed, and image where there are images; in brackets, the"
@@ -81,7 +82,7 @@ def _identity(figures: Figures, plots: Mapping[str, str]) -> Iterator[str]:
     yield from ("", *_plot(plots, "identity", "Loss of each step over that of the input, during training"))
     titles = [f"step 1, {moment}" for moment in _MOMENTS]
     titles += [f"step {t}, at the end" for t in range(2, STEPS + 1)]
-    yield from _header([*titles, f"step 1, at the end: difference to {figures.about.baseline}"])
+    yield from header(["", *titles, f"step 1, at the end: difference to {figures.about.baseline}"])
     for arm in figures.probed:
         cells = []
         for t in range(STEPS):
@@ -89,7 +90,7 @@ def _identity(figures: Figures, plots: Mapping[str, str]) -> Iterator[str]:
             moments = _MOMENTS.values() if t == 0 else [1.0]
             cells += [_spread(course.values[:, np.abs(course.share - moment).argmin()], 3) for moment in moments]
         ends = {each: figures.course(each, ratio_of(0)).values[:, -1] for each in (arm, figures.about.baseline)}
-        yield _row(arm, [*cells, _apart(figures, arm, ends, 3)])
+        yield row([safe(arm), *cells, _apart(figures, arm, ends, 3)])
     yield ""
 
 
@@ -110,14 +111,14 @@ def _gradients(figures: Figures, plots: Mapping[str, str]) -> Iterator[str]:
         yield from (f"**{title}**", "")
         titles = ["norm, step 1", *(f"norm, step {t} / step 1" for t in range(2, STEPS + 1))]
         titles += ["cosine 1, 2", "cosine 1, 3", "cosine 2, 3", *(f"agreement, step {t}" for t in range(1, STEPS + 1))]
-        yield from _header(titles)
+        yield from header(["", *titles])
         for arm in figures.probed:
             numbers = [norm_of(prefix), *(norm_of(prefix, t) for t in range(1, STEPS))]
             numbers += [cosine_of(prefix, *pair) for pair in ((0, 1), (0, 2), (1, 2))]
             numbers += [agreement_of(prefix, t) for t in range(STEPS)]
             digits = (4, *(2 for _ in numbers[1:]))
             cells = [_spread(figures.later(arm, n), d) for n, d in zip(numbers, digits, strict=True)]
-            yield _row(arm, cells)
+            yield row([safe(arm), *cells])
         yield ""
 
 
@@ -130,9 +131,9 @@ def _residual(figures: Figures, plots: Mapping[str, str]) -> Iterator[str]:
     yield "quartiles."
     yield from ("", *_plot(plots, "residual", "What is left after each step"))
     for set_name, count in figures.about.sets.items():
-        yield from (f"**{_safe(set_name)}, {count} images**", "")
+        yield from (f"**{safe(set_name)}, {count} images**", "")
         titles = [f"{name} after step {t}" for name in ("along", "beside") for t in range(1, STEPS + 1)]
-        yield from _header([*titles, *(f"mean of abs(x_{t} - T), of 255" for t in range(STEPS + 1))])
+        yield from header(["", *titles, *(f"mean of abs(x_{t} - T), of 255" for t in range(STEPS + 1))])
         for arm in figures.about.arms:
             cells = []
             for name in ("along", "beside"):
@@ -140,7 +141,7 @@ def _residual(figures: Figures, plots: Mapping[str, str]) -> Iterator[str]:
                 cells += [_quartiles(numbers[:, :, t]) for t in range(1, STEPS + 1)]
             distance = 255 * figures.iterates(arm, set_name, "distance")
             cells += [f"{distance[:, :, t].mean():.1f}" for t in range(STEPS + 1)]
-            yield _row(arm, cells)
+            yield row([safe(arm), *cells])
         yield ""
 
 
@@ -152,11 +153,11 @@ def _iterates(figures: Figures, plots: Mapping[str, str]) -> Iterator[str]:
     yield "come to rest; at 1 and above, they drift."
     yield from ("", *_plot(plots, "iterates", "PSNR and change over applications"))
     for set_name, count in figures.about.sets.items():
-        yield from (f"**{_safe(set_name)}, {count} images**", "")
+        yield from (f"**{safe(set_name)}, {count} images**", "")
         gain, drift = "2 steps less 1", f"{last} steps less 1"
         titles = [*("input" if step == 0 else f"{step} step{'s' * (step > 1)}" for step in shown), gain, drift]
-        yield from _header(
-            [*titles, f"{drift}: difference to {figures.about.baseline}", "ratio, step 2", f"ratio, step {last}"]
+        yield from header(
+            ["", *titles, f"{drift}: difference to {figures.about.baseline}", "ratio, step 2", f"ratio, step {last}"]
         )
         for arm in figures.about.arms:
             psnr = figures.iterates(arm, set_name, "psnr")
@@ -168,7 +169,7 @@ def _iterates(figures: Figures, plots: Mapping[str, str]) -> Iterator[str]:
             cells.append(_signed(difference(*drifts), 2) if same else "")
             ratio = rates(figures.iterates(arm, set_name, "change")[:, :, 1:])
             cells += [_quartiles(ratio[:, :, 0]), _quartiles(ratio[:, :, -1])]
-            yield _row(arm, cells)
+            yield row([safe(arm), *cells])
         yield ""
 
 
@@ -192,14 +193,6 @@ def _plot(plots: Mapping[str, str], name: str, told: str) -> Sequence[str]:
     return (f"![{told}]({plots[name]})", "") if name in plots else ()
 
 
-def _header(titles: Sequence[str]) -> tuple[str, str]:
-    return f"| | {' | '.join(titles)} |", "| --- " * (len(titles) + 1) + "|"
-
-
-def _row(arm: str, cells: Sequence[str]) -> str:
-    return f"| {_safe(arm)} | {' | '.join(cells)} |"
-
-
 def _spread(values: Numbers, digits: int) -> str:
     """Return the mean over seeds, and how far they lie apart."""
     told = f"{values.mean():.{digits}f}"
@@ -218,8 +211,3 @@ def _signed(found: Difference, digits: int) -> str:
     if found.between is not None:
         told += f" [{found.between.low:+.{digits}f}, {found.between.high:+.{digits}f}]"
     return f"{told} {found.verdict}"
-
-
-def _safe(text: str) -> str:
-    """Return text that ends no cell of a table."""
-    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,10 +1,22 @@
-"""A progress bar over items."""
+"""What commands show on a terminal: lines, and a bar over items."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+def say(line: str, *, error: bool = False) -> None:
+    """Print a line at once; what would move the cursor or break it, as names of files may, in escapes.
+
+    Args:
+        line: what to print.
+        error: on standard error.
+    """
+    told = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    print(told, file=sys.stderr if error else sys.stdout, flush=True)
 
 
 @contextmanager
