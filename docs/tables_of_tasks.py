@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from msloss_sirr.ablation.arms import INPUT
-from msloss_sirr.ablation.comparing import NO_DIFFERENCE, Comparison
+from msloss_sirr.ablation.figures import NO_DIFFERENCE, Comparison
 from msloss_sirr.ablation.page import told_difference
 from msloss_sirr.ablation.results import Results, read_results
 from msloss_sirr.synthesis.tasks import TASKS

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from msloss_sirr.ablation.arms import INPUT
-from msloss_sirr.ablation.comparing import Comparison, Figure, is_better_lower
+from msloss_sirr.ablation.figures import Comparison, Figure, is_better_lower
 from msloss_sirr.ablation.paper import TABLES, PaperTable
 from msloss_sirr.ablation.results import Head, Results, Run
 from msloss_sirr.evaluation.table import TITLES

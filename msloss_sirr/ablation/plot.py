@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from msloss_sirr.ablation.comparing import Comparison
+from msloss_sirr.ablation.figures import Comparison
 from msloss_sirr.ablation.results import Results
 from msloss_sirr.errors import InputError
 from msloss_sirr.evaluation.table import TITLES

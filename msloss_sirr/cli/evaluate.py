@@ -9,16 +9,16 @@ from msloss_sirr.errors import InputError
 from msloss_sirr.evaluation.config import EvalConfig
 
 if TYPE_CHECKING:
-    from msloss_sirr.evaluation.showing import Viewer
+    from msloss_sirr.evaluation.pictures import Viewer
 
 
 def run_eval(config: EvalConfig) -> None:
     """Score a remover or saved outputs on sets of pairs, print the tables, and write the files that are asked for."""
     from msloss_sirr.devices import find_device
     from msloss_sirr.evaluation.evaluating import evaluate_sets
-    from msloss_sirr.evaluation.showing import Extremes
+    from msloss_sirr.evaluation.pictures import Extremes
     from msloss_sirr.evaluation.table import table
-    from msloss_sirr.evaluation.writing import write_csv, write_json
+    from msloss_sirr.evaluation.report_files import write_csv, write_json
     from msloss_sirr.images.writing import write_pixels
     from msloss_sirr.photo.loading import load_on
 
@@ -59,7 +59,7 @@ def run_eval(config: EvalConfig) -> None:
 
 def _viewers(config: EvalConfig, extremes: "Viewer") -> "list[Viewer]":
     """Return what is shown every picture."""
-    from msloss_sirr.evaluation.showing import Saver
+    from msloss_sirr.evaluation.pictures import Saver
 
     viewers = [extremes] if config.sheet is not None else []
     if config.save is not None:

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from msloss_sirr.models.border import continued, shares
-from msloss_sirr.models.norm import ChannelNorm
+from msloss_sirr.models.padding import padded, shares
+from msloss_sirr.models.blocks import ChannelNorm
 
 
 class CompactNet(nn.Module):
@@ -57,7 +57,7 @@ class CompactNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the output for ``x``; see the class."""
         height, width = x.shape[-2:]
-        h = self.enter(self.fold(continued(x, self.multiple)))
+        h = self.enter(self.fold(padded(x, self.multiple)))
         skips: list[Tensor] = []
         for blocks, halve in zip(self.down, self.halve, strict=True):
             h = blocks(h)

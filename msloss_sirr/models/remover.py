@@ -13,7 +13,7 @@ from msloss_sirr.models.compact import CompactNet
 from msloss_sirr.models.config import RemoverConfig
 from msloss_sirr.models.finding import find_weights
 from msloss_sirr.models.inputs import check_inputs, prepared_depth
-from msloss_sirr.models.squeeze import SqueezeUNet
+from msloss_sirr.models.squeezenet import SqueezeUNet
 from msloss_sirr.models.unet import UNet
 
 

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from msloss_sirr.models.border import continued
-from msloss_sirr.models.convolutions import Norm, convolutions, start
+from msloss_sirr.models.padding import padded
+from msloss_sirr.models.blocks import Norm, convolutions, start
 
 
 class UNet(nn.Module):
@@ -61,7 +61,7 @@ class UNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the output for ``x``; see the class."""
         height, width = x.shape[-2:]
-        h = self.fold(continued(x, self.patch, self.least))
+        h = self.fold(padded(x, self.patch, self.least))
         skips: list[Tensor] = []
         for level, block in enumerate(self.down):
             h = block(F.max_pool2d(h, 2, ceil_mode=True) if level else h)

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from msloss_sirr.ablation.arms import INPUT
 from msloss_sirr.ablation.results import Head, Results, Score, SetFound
-from msloss_sirr.ablation.running import command, slug
+from msloss_sirr.training.provenance import command
+from msloss_sirr.ablation.jobs import slug
 from msloss_sirr.devices import find_device
 from msloss_sirr.errors import InputError
 from msloss_sirr.evaluation.composites import write_composites

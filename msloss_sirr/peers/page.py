@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from msloss_sirr.ablation.arms import INPUT
-from msloss_sirr.ablation.comparing import Comparison, Figure, is_better_lower
+from msloss_sirr.ablation.figures import Comparison, Figure, is_better_lower
 from msloss_sirr.ablation.page import told_difference
 from msloss_sirr.ablation.results import Results
 from msloss_sirr.evaluation.results import WORSE

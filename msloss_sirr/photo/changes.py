@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from msloss_sirr.photo.reducing import enlarged_rows, resized
+from msloss_sirr.photo.resizing import enlarged_rows, resized
 
 _RADIUS = 4
 """Pixels of the reduced photograph around one, over which its change is explained by what it shows."""

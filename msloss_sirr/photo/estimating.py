@@ -14,7 +14,7 @@ from msloss_sirr.layers import Layers
 from msloss_sirr.photo.changes import CarriedChange, Change, WholeChange
 from msloss_sirr.photo.memory import bytes_per_pixel
 from msloss_sirr.photo.options import RemovalOptions
-from msloss_sirr.photo.reducing import reduced_size
+from msloss_sirr.photo.resizing import reduced_size
 from msloss_sirr.photo.scene import Scene
 from msloss_sirr.photo.tiling import tiled_change
 

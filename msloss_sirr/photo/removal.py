@@ -13,7 +13,7 @@ from msloss_sirr.photo.changes import Change
 from msloss_sirr.photo.estimating import Restorer, estimated
 from msloss_sirr.photo.memory import allowed
 from msloss_sirr.photo.options import RemovalOptions
-from msloss_sirr.photo.reducing import strips
+from msloss_sirr.photo.resizing import strips
 from msloss_sirr.photo.scene import Colours, Scene
 
 _SPENT = 200 * 2**20

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from msloss_sirr.images.reading import to_float, to_pixels
-from msloss_sirr.photo.reducing import pooled, reduced
+from msloss_sirr.photo.resizing import pooled, reduced
 
 
 class Colours(Protocol):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from msloss_sirr.photo.changes import WholeChange
-from msloss_sirr.photo.reducing import block_means, enlarged
+from msloss_sirr.photo.resizing import block_means, enlarged
 
 FACTOR = 8
 """Side in pixels of the blocks by whose means tiles are told of the whole photograph."""

@@ -10,7 +10,7 @@ from msloss_sirr.errors import InputError
 from msloss_sirr.imagenet import imagenet_features
 from msloss_sirr.losses.config import LossConfig
 from msloss_sirr.models.remover import Remover, load_remover
-from msloss_sirr.models.squeeze import SqueezeUNet
+from msloss_sirr.models.squeezenet import SqueezeUNet
 from msloss_sirr.training.config import TrainConfig
 from msloss_sirr.training.state import saved
 

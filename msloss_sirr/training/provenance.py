@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -62,6 +63,12 @@ def read_contents(files: Iterable[Path]) -> list[Content]:
     """Return what is in each of several files; one that cannot be read holds nothing."""
     with ThreadPoolExecutor() as pool:
         return list(pool.map(_content, files))
+
+
+def command() -> str:
+    """Return the command that this process runs."""
+    program = Path(sys.argv[0]).name
+    return shlex.join(["msloss-sirr" if program in ("__main__.py", "msloss-sirr") else program, *sys.argv[1:]])
 
 
 def surroundings(device: torch.device, processes: int) -> dict[str, Any]:

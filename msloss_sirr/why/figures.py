@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from msloss_sirr.ablation.comparing import NO_DIFFERENCE
+from msloss_sirr.ablation.figures import NO_DIFFERENCE
 from msloss_sirr.ablation.intervals import Interval, interval
 from msloss_sirr.training.probes import Look
 from msloss_sirr.why.tables import Found

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from msloss_sirr.ablation.results import Head, find_results, read_results
-from msloss_sirr.ablation.running import command
+from msloss_sirr.training.provenance import command
 from msloss_sirr.depth.config import DepthConfig
 from msloss_sirr.depth.source import guidance
 from msloss_sirr.devices import find_device

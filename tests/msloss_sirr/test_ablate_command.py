@@ -17,15 +17,16 @@ import torch
 import torchvision
 
 from msloss_sirr import InputError, Remover, TrainConfig
-from msloss_sirr.ablation import removing, running
+from msloss_sirr.ablation import remover_work, running
 from msloss_sirr.ablation.ablating import ablate, results_path
 from msloss_sirr.ablation.arms import INPUT, Arm
 from msloss_sirr.ablation.config import AblateOptions
 from msloss_sirr.ablation.reporting import keep, report
 from msloss_sirr.ablation.results import Results, read_results
-from msloss_sirr.ablation.running import Job, Work, runs_of, scores_of
+from msloss_sirr.ablation.running import Work, runs_of, scores_of
+from msloss_sirr.ablation.jobs import Job
 from msloss_sirr.ablation.studies import Study
-from msloss_sirr.ablation.waiting import paper_title
+from msloss_sirr.ablation.missing import paper_title
 from msloss_sirr.cli import main
 from msloss_sirr.data.sources import open_pairs
 from msloss_sirr.evaluation.composites import write_composites
@@ -74,13 +75,13 @@ def options(words: list[str], monkeypatch: pytest.MonkeyPatch) -> AblateOptions:
 
 def count_trainings(patch: pytest.MonkeyPatch) -> list[Path]:
     done = []
-    train = removing.train
+    train = remover_work.train
 
     def counted(config: Any, **parts: Any) -> None:
         done.append(config.out)
         train(config, **parts)
 
-    patch.setattr(removing, "train", counted)
+    patch.setattr(remover_work, "train", counted)
     return done
 
 
@@ -210,7 +211,7 @@ def test_the_weights_that_are_judged_are_those_asked_for(config: TrainConfig, pa
         for weight in remover.parameters():  # those of a new one return the photograph as it is
             torch.nn.init.normal_(weight, std=0.1)
         save_remover(remover, config.out / f"{name}.safetensors")
-    found = removing.RemoverWork([str(pairs)], (1,), judged).score(config).images
+    found = remover_work.RemoverWork([str(pairs)], (1,), judged).score(config).images
     by_hand = evaluate(load_remover(config.out / f"{judged}.safetensors"), open_pairs(pairs))
     assert [v["psnr"] for _, _, steps, v in found if steps] == pytest.approx([each.after.psnr for each in by_hand])
 
@@ -337,7 +338,7 @@ def test_interrupted_anywhere_it_ends_with_the_same_figures(
             with pytest.raises(KeyboardInterrupt):
                 run(broken)
     with monkeypatch.context() as patch:  # between a training and its evaluation
-        patch.setattr(removing, "evaluate_sets", None)
+        patch.setattr(remover_work, "evaluate_sets", None)
         with pytest.raises(TypeError):
             run(broken)
     done = count_trainings(monkeypatch)

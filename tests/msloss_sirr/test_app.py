@@ -24,7 +24,7 @@ from msloss_sirr.app.session import PREVIEW, Session, Tool
 from msloss_sirr.app.sessions import Sessions
 from msloss_sirr.cli import main
 from msloss_sirr.images.reading import read_pixels, to_float
-from msloss_sirr.photo.reducing import reduced
+from msloss_sirr.photo.resizing import reduced
 
 from .conftest import fails, pixels_of, save, smooth
 from .served import glass_photo, served

@@ -13,7 +13,7 @@ from msloss_sirr.catalogue.description import Arrangement, Description, Part
 from msloss_sirr.catalogue.items import Item
 from msloss_sirr.catalogue.layout import list_set, open_set, open_source, parse_source
 from msloss_sirr.catalogue.sets import SETS
-from msloss_sirr.catalogue.telling import tell, tell_all
+from msloss_sirr.catalogue.report import tell, tell_all
 from msloss_sirr.catalogue.templates import fill_of, folder_of
 from msloss_sirr.catalogue.walking import walk
 from msloss_sirr.cli import main

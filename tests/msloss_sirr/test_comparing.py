@@ -10,12 +10,12 @@ import pytest
 
 from msloss_sirr import InputError, TrainConfig
 from msloss_sirr.ablation.arms import INPUT, with_length
-from msloss_sirr.ablation.comparing import NO_DIFFERENCE, Comparison
+from msloss_sirr.ablation.figures import NO_DIFFERENCE, Comparison
 from msloss_sirr.ablation.intervals import interval
 from msloss_sirr.ablation.page import page
 from msloss_sirr.ablation.paper import SETS, TABLES
 from msloss_sirr.ablation.results import Head, Results, Run, Score, SetFound, read_results, write_results
-from msloss_sirr.ablation.scale import unlike_paper
+from msloss_sirr.ablation.deviations import unlike_paper
 from msloss_sirr.ablation.studies import STUDIES
 from msloss_sirr.catalogue.layout import parse_source
 from msloss_sirr.training.option_files import changed

@@ -19,7 +19,7 @@ from torch import Tensor
 from msloss_sirr.catalogue.layout import list_set, open_set
 from msloss_sirr.catalogue.manifest import Manifest, Record, digest
 from msloss_sirr.cli import main
-from msloss_sirr.doctor.alike import ALIKE, BITS, alike, hash_of
+from msloss_sirr.doctor.perceptual_hash import ALIKE, BITS, alike, hash_of
 from msloss_sirr.doctor.diagnosis import Diagnosis, examine
 from msloss_sirr.doctor.findings import KINDS, Finding
 

@@ -17,7 +17,7 @@ from msloss_sirr.evaluation.protocols import PROTOCOLS, resized
 from msloss_sirr.evaluation.results import EvaluationReport, ImageScores, Numbers
 from msloss_sirr.evaluation.scores import mean
 from msloss_sirr.evaluation.sets import set_names
-from msloss_sirr.evaluation.showing import Extremes
+from msloss_sirr.evaluation.pictures import Extremes
 from msloss_sirr.evaluation.table import table
 from msloss_sirr.images.reading import read_pixels, to_float
 from msloss_sirr.images.sheet import strip

@@ -24,7 +24,7 @@ from torch._subclasses import FakeTensorMode
 from msloss_sirr import InputError, Remover, RemoverConfig, load_remover, preset, remove, save_remover
 from msloss_sirr.models.compact import CompactNet
 from msloss_sirr.models.ensemble import FlipEnsemble, mean_remover
-from msloss_sirr.models.squeeze import SqueezeUNet
+from msloss_sirr.models.squeezenet import SqueezeUNet
 from msloss_sirr.models.unet import UNet
 from msloss_sirr.training.presets import PRESETS, defaults
 

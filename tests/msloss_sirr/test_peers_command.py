@@ -9,7 +9,7 @@ import torch
 
 from msloss_sirr import InputError
 from msloss_sirr.ablation.arms import INPUT
-from msloss_sirr.ablation.comparing import Comparison
+from msloss_sirr.ablation.figures import Comparison
 from msloss_sirr.ablation.intervals import interval
 from msloss_sirr.ablation.results import Results, read_results
 from msloss_sirr.cli import main

@@ -14,7 +14,7 @@ from msloss_sirr import InputError, Layers, Remover, RemoverConfig
 from msloss_sirr.images.reading import to_float
 from msloss_sirr.photo.memory import bytes_per_pixel, parse_size
 from msloss_sirr.photo.options import RemovalOptions
-from msloss_sirr.photo.reducing import enlarged, enlarged_rows, pooled, reduced, reduced_size, strips
+from msloss_sirr.photo.resizing import enlarged, enlarged_rows, pooled, reduced, reduced_size, strips
 from msloss_sirr.photo.removal import remove
 from msloss_sirr.photo.tiling import placed, shares
 
@@ -222,7 +222,7 @@ def test_reducing_by_strips_is_reducing_at_once(height: int, width: int, short: 
     pixels = picture(height, width)
     size = reduced_size(height, width, short)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("msloss_sirr.photo.reducing._AT_ONCE", 200)
+        patch.setattr("msloss_sirr.photo.resizing._AT_ONCE", 200)
         assert [row for top, bottom in strips(height, width, 3) for row in range(top, bottom)] == [*range(height)]
         small, means = reduced(pixels, *size), pooled(pixels, factor)
     exact = F.interpolate(to_float(pixels)[None], size=size, mode="bilinear", align_corners=False, antialias=True)[0]

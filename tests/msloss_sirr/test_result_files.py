@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from msloss_sirr import InputError
-from msloss_sirr.ablation.comparing import Comparison
+from msloss_sirr.ablation.figures import Comparison
 from msloss_sirr.ablation.joining import join
 from msloss_sirr.ablation.page import page
 from msloss_sirr.ablation.reporting import keep

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from msloss import refine
 from msloss_sirr import InputError, Layers
-from msloss_sirr.ablation.comparing import NO_DIFFERENCE
+from msloss_sirr.ablation.figures import NO_DIFFERENCE
 from msloss_sirr.ablation.intervals import interval
 from msloss_sirr.cli import main
 from msloss_sirr.data.sources import open_pairs

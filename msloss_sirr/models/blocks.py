@@ -1,12 +1,20 @@
-"""What plain convolutional networks are made of, and how their weights start."""
+"""What several of the networks are made of, and how their weights start."""
 
 from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from msloss_sirr.models.config import GROUPS
 
 Norm = Literal["none", "batch", "instance", "group"]
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Normalise every pixel over its channels."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``x`` ``(N, C, H, W)``, normalised."""
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 def convolutions(inputs: int, outputs: int, norm: Norm = "none") -> nn.Sequential:

@@ -1,12 +1,12 @@
-"""Pictures of any size for networks that halve them: what is continued, and what of it counts."""
+"""Pictures of any size for networks that halve them: how they are padded, and what of that counts."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
-def continued(x: Tensor, multiple: int, least: int = 0) -> Tensor:
-    """Return pictures continued to the right and below by their last pixels, until their sides are multiples.
+def padded(x: Tensor, multiple: int, least: int = 0) -> Tensor:
+    """Return pictures padded to the right and below by their last pixels, until their sides are multiples.
 
     Args:
         x: ``(N, C, H, W)``.
@@ -23,10 +23,10 @@ def shares(height: int, width: int, side: int, like: Tensor) -> Tensor:
     A feature counts as much as its square of pixels holds of the picture.
 
     Args:
-        height: of the picture, in pixels, before it was continued.
+        height: of the picture, in pixels, before it was padded.
         width: of the picture.
         side: of the squares of pixels that the features stand for.
-        like: features ``(N, C, H', W')`` of the continued picture.
+        like: features ``(N, C, H', W')`` of the padded picture.
     """
 
     def axis(length: int, features: int) -> Tensor:

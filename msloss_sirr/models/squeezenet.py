@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from msloss_sirr.imagenet import Normalise
-from msloss_sirr.models.border import continued, shares
-from msloss_sirr.models.convolutions import convolutions, start
-from msloss_sirr.models.norm import ChannelNorm
+from msloss_sirr.models.padding import padded, shares
+from msloss_sirr.models.blocks import convolutions, start
+from msloss_sirr.models.blocks import ChannelNorm
 
 _DEEPEST = 16
 """Pixels of the picture to one at the lowest level."""
@@ -86,7 +86,7 @@ class SqueezeUNet(nn.Module):
     def _change(self, x: Tensor) -> Tensor:
         """Return offset and gain of every pixel, ``(N, 6, H, W)``."""
         height, width = x.shape[-2:]
-        x = continued(x, _DEEPEST)
+        x = padded(x, _DEEPEST)
         seen: list[Tensor] = []
         h = self.normalise(x[:, :3])
         for index, layer in enumerate(self.encoder):

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from msloss_sirr.catalogue.items import Item
-from msloss_sirr.doctor.alike import hash_of
+from msloss_sirr.doctor.perceptual_hash import hash_of
 from msloss_sirr.errors import InputError
 from msloss_sirr.files import check_file
 from msloss_sirr.images.reading import read_depth, read_pixels, to_float
@@ -51,7 +51,7 @@ class Look(NamedTuple):
     digest: str
     """SHA-256 of its pixels and their form."""
     print: bytes
-    """What it looks like, see `msloss_sirr.doctor.alike`; empty if there is nothing to see."""
+    """What it looks like, see `msloss_sirr.doctor.perceptual_hash`; empty if there is nothing to see."""
 
 
 class Match(NamedTuple):
