@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from msloss_sirr.catalogue.sets import SETS
 from msloss_sirr.catalogue.report import numbers_of
+from msloss_sirr.catalogue.sets import SETS
 from msloss_sirr.doctor.findings import KINDS
 
 

@@ -6,14 +6,13 @@ from pathlib import Path
 
 from msloss_sirr.ablation.arms import with_length
 from msloss_sirr.ablation.config import AblateOptions
+from msloss_sirr.ablation.deviations import unlike_paper
+from msloss_sirr.ablation.jobs import Job, check_same_data, check_unchanged, jobs_of
+from msloss_sirr.ablation.missing import Waiting, absent_sets, paper_title
 from msloss_sirr.ablation.remover_work import Parts, RemoverWork
 from msloss_sirr.ablation.results import Head, Results, SetFound
 from msloss_sirr.ablation.running import Work, runs_of, scores_of, work_through
-from msloss_sirr.training.provenance import command
-from msloss_sirr.ablation.jobs import Job, check_same_data, check_unchanged, jobs_of
-from msloss_sirr.ablation.deviations import unlike_paper
 from msloss_sirr.ablation.studies import Study, study_of
-from msloss_sirr.ablation.missing import Waiting, absent_sets, paper_title
 from msloss_sirr.data.sources import list_pairs, training_files
 from msloss_sirr.errors import InputError
 from msloss_sirr.evaluation.composites import write_composites
@@ -25,7 +24,7 @@ from msloss_sirr.locks import held
 from msloss_sirr.synthesis.tasks import TASKS
 from msloss_sirr.training.config import TrainConfig
 from msloss_sirr.training.processes import connect
-from msloss_sirr.training.provenance import surroundings
+from msloss_sirr.training.provenance import command, surroundings
 
 _DEGRADED = "degraded"
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from msloss_sirr.ablation.arms import Equal
-from msloss_sirr.ablation.studies import Study
 from msloss_sirr.ablation.missing import absent_sets
+from msloss_sirr.ablation.studies import Study
 from msloss_sirr.catalogue.layout import parse_source
 from msloss_sirr.training.config import TrainConfig
 from msloss_sirr.training.option_files import changed

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from msloss_sirr.catalogue.csv_rows import read_csv
 from msloss_sirr.catalogue.description import Part
 from msloss_sirr.catalogue.finding import Lister
 from msloss_sirr.catalogue.items import Item, Listing
-from msloss_sirr.catalogue.csv_rows import read_csv
 from msloss_sirr.catalogue.sets import SETS, describe
 from msloss_sirr.errors import InputError
 

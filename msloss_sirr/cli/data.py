@@ -21,8 +21,8 @@ COMMANDS: Any = Annotated[
 
 
 def _list(config: ListConfig) -> None:
-    from msloss_sirr.catalogue.sets import describe
     from msloss_sirr.catalogue.report import tell, tell_all
+    from msloss_sirr.catalogue.sets import describe
 
     for line in tell(describe(config.name)) if config.name else tell_all():
         say(line)

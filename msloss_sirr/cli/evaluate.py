@@ -17,8 +17,8 @@ def run_eval(config: EvalConfig) -> None:
     from msloss_sirr.devices import find_device
     from msloss_sirr.evaluation.evaluating import evaluate_sets
     from msloss_sirr.evaluation.pictures import Extremes
-    from msloss_sirr.evaluation.table import table
     from msloss_sirr.evaluation.report_files import write_csv, write_json
+    from msloss_sirr.evaluation.table import table
     from msloss_sirr.images.writing import write_pixels
     from msloss_sirr.photo.loading import load_on
 

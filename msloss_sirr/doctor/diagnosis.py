@@ -8,9 +8,9 @@ from pathlib import Path
 from msloss_sirr.catalogue.items import Item, Listing
 from msloss_sirr.catalogue.manifest import NAME, digest, read_manifest
 from msloss_sirr.catalogue.sets import SETS
+from msloss_sirr.doctor.duplicates import find_twins
 from msloss_sirr.doctor.findings import SEVERITIES, Finding
 from msloss_sirr.doctor.inspection import Seen, see
-from msloss_sirr.doctor.duplicates import find_twins
 from msloss_sirr.errors import InputError, in_words
 from msloss_sirr.images.registration import DOUBTFUL
 from msloss_sirr.parallel import spread

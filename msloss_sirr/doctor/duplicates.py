@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from msloss_sirr.catalogue.items import Item
-from msloss_sirr.doctor.perceptual_hash import alike
 from msloss_sirr.doctor.findings import Finding
 from msloss_sirr.doctor.inspection import Seen
+from msloss_sirr.doctor.perceptual_hash import alike
 
 _LAYERS = ("ambient", "transmission", "photo")
 """Of reflections, many are of one thing, and there may be nothing to see."""

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from msloss_sirr.models.padding import padded, shares
 from msloss_sirr.models.blocks import ChannelNorm
+from msloss_sirr.models.padding import padded, shares
 
 
 class CompactNet(nn.Module):

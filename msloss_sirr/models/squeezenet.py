@@ -8,9 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from msloss_sirr.imagenet import Normalise
+from msloss_sirr.models.blocks import ChannelNorm, convolutions, start
 from msloss_sirr.models.padding import padded, shares
-from msloss_sirr.models.blocks import convolutions, start
-from msloss_sirr.models.blocks import ChannelNorm
 
 _DEEPEST = 16
 """Pixels of the picture to one at the lowest level."""

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from msloss_sirr.models.padding import padded
 from msloss_sirr.models.blocks import Norm, convolutions, start
+from msloss_sirr.models.padding import padded
 
 
 class UNet(nn.Module):

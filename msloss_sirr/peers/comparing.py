@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from msloss_sirr.ablation.arms import INPUT
-from msloss_sirr.ablation.results import Head, Results, Score, SetFound
-from msloss_sirr.training.provenance import command
 from msloss_sirr.ablation.jobs import slug
+from msloss_sirr.ablation.results import Head, Results, Score, SetFound
 from msloss_sirr.devices import find_device
 from msloss_sirr.errors import InputError
 from msloss_sirr.evaluation.composites import write_composites
@@ -21,7 +20,7 @@ from msloss_sirr.evaluation.sets import Entry, open_entries
 from msloss_sirr.files import check_writable
 from msloss_sirr.peers.config import PeersConfig, named
 from msloss_sirr.peers.measuring import Taken, Task, run
-from msloss_sirr.training.provenance import surroundings
+from msloss_sirr.training.provenance import command, surroundings
 
 STUDY = "peers"
 CLASSICAL = "gradient suppression"

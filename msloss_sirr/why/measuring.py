@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from msloss_sirr.ablation.results import Head, find_results, read_results
-from msloss_sirr.training.provenance import command
 from msloss_sirr.depth.config import DepthConfig
 from msloss_sirr.depth.source import guidance
 from msloss_sirr.devices import find_device
@@ -17,6 +16,7 @@ from msloss_sirr.files import check_writable, whole_file
 from msloss_sirr.images.reading import read_pixels, to_float
 from msloss_sirr.photo.loading import load_on
 from msloss_sirr.training.probes import FILE, read_looks
+from msloss_sirr.training.provenance import command
 from msloss_sirr.why.config import WhyConfig
 from msloss_sirr.why.iterating import Iterate, iterate
 from msloss_sirr.why.tables import About, Found, Iterated, Probed
