@@ -95,7 +95,7 @@ def _costs(results: Results) -> Iterator[str]:
     for arm in head.arms:
         seconds, cores, peak = (_values(results, arm, metric) for metric in (SECONDS, CPU_SECONDS, PEAK))
         if not seconds:
-            yield row([safe(arm), "not run here", "", "", ""])
+            yield f"| {safe(arm)} | not run here | | | |"
             continue
         low, middle, high = np.quantile(seconds, [0.25, 0.5, 0.75])
         beyond = f"{max(peak) - max(nothing):.0f}" if nothing and arm != INPUT else ""
