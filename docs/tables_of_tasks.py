@@ -13,7 +13,7 @@ from msloss_sirr.ablation.figures import NO_DIFFERENCE, Comparison
 from msloss_sirr.ablation.page import told_difference
 from msloss_sirr.ablation.results import Results, read_results
 from msloss_sirr.synthesis.tasks import TASKS
-from msloss_sirr.training.durations import duration
+from msloss_sirr.trainer.durations import duration
 
 RESULTS = Path(__file__).parent / "results" / "beyond"
 NETWORKS = {"unet": "The U-Net", "compact": "The network of gated blocks"}

@@ -16,9 +16,9 @@ from msloss_sirr.cli.failing import one_line_errors
 from msloss_sirr.cli.parsing import parse
 from msloss_sirr.losses.criterion import build_criterion
 from msloss_sirr.synthesis.making import build_synthesis
+from msloss_sirr.trainer.processes import leave
 from msloss_sirr.training.initial_weights import begin_remover
 from msloss_sirr.training.presets import TrainOptions, defaults
-from msloss_sirr.training.processes import leave
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ FLOORS = (
     ("images", "pretrained"),
     ("catalogue", "imagenet", "photo_files", "synthesis"),
     ("data", "depth", "doctor", "losses"),
-    ("evaluation", "models"),
+    ("evaluation", "models", "trainer"),
     ("export", "training"),
     ("photo", "refgan"),
     ("ablation", "app"),

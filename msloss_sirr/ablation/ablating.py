@@ -22,9 +22,9 @@ from msloss_sirr.evaluation.sets import open_entries, set_names
 from msloss_sirr.files import check_writable
 from msloss_sirr.locks import held
 from msloss_sirr.synthesis.tasks import TASKS
+from msloss_sirr.trainer.processes import connect
+from msloss_sirr.trainer.provenance import command, surroundings
 from msloss_sirr.training.config import TrainConfig
-from msloss_sirr.training.processes import connect
-from msloss_sirr.training.provenance import command, surroundings
 
 _DEGRADED = "degraded"
 

@@ -8,10 +8,10 @@ from msloss_sirr.ablation.arms import Equal
 from msloss_sirr.ablation.missing import absent_sets
 from msloss_sirr.ablation.studies import Study
 from msloss_sirr.catalogue.layout import parse_source
+from msloss_sirr.trainer.run_folder import flat_options
 from msloss_sirr.training.config import TrainConfig
 from msloss_sirr.training.option_files import changed
 from msloss_sirr.training.presets import PRESETS
-from msloss_sirr.training.run_folder import flat_options
 
 _UNSAID = frozenset(
     {

@@ -12,9 +12,9 @@ from typing import Any
 from msloss_sirr.ablation.arms import INPUT, Arm
 from msloss_sirr.data.sources import training_files
 from msloss_sirr.errors import InputError
+from msloss_sirr.trainer.provenance import Source, changed, fingerprint, read_contents
+from msloss_sirr.trainer.run_folder import differences
 from msloss_sirr.training.config import TrainConfig
-from msloss_sirr.training.provenance import Source, changed, fingerprint, read_contents
-from msloss_sirr.training.run_folder import differences
 
 TRAINED = "trained.json"
 """The file in the folder of a training that has ended, with what it took."""

@@ -8,7 +8,7 @@ from msloss_sirr.ablation.paper import TABLES, PaperTable
 from msloss_sirr.ablation.results import Head, Results, Run
 from msloss_sirr.evaluation.table import TITLES
 from msloss_sirr.markdown import header, row, safe
-from msloss_sirr.training.durations import duration
+from msloss_sirr.trainer.durations import duration
 
 _DIGITS = {"psnr": 2}
 _UNITS = {"psnr": ", dB"}

@@ -14,8 +14,8 @@ from msloss_sirr.evaluation.lpips import load_perceptual
 from msloss_sirr.evaluation.results import Numbers
 from msloss_sirr.models.remover import load_remover
 from msloss_sirr.photo.loading import load_on
+from msloss_sirr.trainer.provenance import fingerprint, read_contents
 from msloss_sirr.training.config import TrainConfig
-from msloss_sirr.training.provenance import fingerprint, read_contents
 from msloss_sirr.training.removers import train
 
 Parts: TypeAlias = Callable[[TrainConfig], Mapping[str, Any]]

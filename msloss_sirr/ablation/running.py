@@ -10,8 +10,8 @@ from msloss_sirr.ablation.arms import INPUT
 from msloss_sirr.ablation.jobs import TRAINED, Job, undamaged
 from msloss_sirr.ablation.results import Run, Score
 from msloss_sirr.files import whole_file
+from msloss_sirr.trainer.stopping import Stopped
 from msloss_sirr.training.config import TrainConfig
-from msloss_sirr.training.stopping import Stopped
 
 _SCORED = "scores.json"
 _STATES = ("state.pt", "state.previous.pt")

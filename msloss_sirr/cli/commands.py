@@ -8,7 +8,7 @@ from msloss_sirr.training.config import TrainConfig
 
 def run_train(config: TrainConfig) -> None:
     """Train, and say how good the best checkpoint is."""
-    from msloss_sirr.training.processes import leave
+    from msloss_sirr.trainer.processes import leave
     from msloss_sirr.training.removers import train
 
     best = train(config)

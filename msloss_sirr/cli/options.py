@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 from tyro import MISSING
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
 
-from msloss_sirr.training.config import RunConfig
+from msloss_sirr.trainer.config import RunConfig
 
 _FIRST = ("photos", "pairs", "val", "out", "preset", "budget", "weights", "resume", "config")
 """Options of a training that go before all others, where it has them."""

@@ -18,7 +18,7 @@ COMMANDS: Any = Annotated[
 
 def _train(config: RefganTrainConfig) -> None:
     from msloss_sirr.refgan.training import train_refgan
-    from msloss_sirr.training.processes import leave
+    from msloss_sirr.trainer.processes import leave
 
     generator = train_refgan(config)
     if leave():

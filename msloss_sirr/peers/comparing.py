@@ -20,7 +20,7 @@ from msloss_sirr.evaluation.sets import Entry, open_entries
 from msloss_sirr.files import check_writable
 from msloss_sirr.peers.config import PeersConfig, named
 from msloss_sirr.peers.measuring import Taken, Task, run
-from msloss_sirr.training.provenance import command, surroundings
+from msloss_sirr.trainer.provenance import command, surroundings
 
 STUDY = "peers"
 CLASSICAL = "gradient suppression"

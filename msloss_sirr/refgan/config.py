@@ -10,7 +10,7 @@ from tyro.conf import Positional, arg
 from msloss_sirr.data.config import DataConfig
 from msloss_sirr.errors import InputError
 from msloss_sirr.fields import check_fields
-from msloss_sirr.training.config import RunConfig
+from msloss_sirr.trainer.config import RunConfig
 
 _WIDTH, _LEVELS, _SIDE = 1024, 12, 10_000
 

@@ -21,11 +21,11 @@ from msloss_sirr.refgan.generator import Generator
 from msloss_sirr.refgan.pairs import Example, examples
 from msloss_sirr.refgan.sheet import contact_sheet
 from msloss_sirr.synthesis.making import Synthesis, build_synthesis
-from msloss_sirr.training.pace import half_line
-from msloss_sirr.training.skipped import SkippedUpdates
-from msloss_sirr.training.tensorboard import Tracker
-from msloss_sirr.training.trainable import Ended, Stateful
-from msloss_sirr.training.trainer import Trainer
+from msloss_sirr.trainer.loop import Trainer
+from msloss_sirr.trainer.pace import half_line
+from msloss_sirr.trainer.skipped import SkippedUpdates
+from msloss_sirr.trainer.tensorboard import Tracker
+from msloss_sirr.trainer.trainable import Ended, Stateful
 
 _LOSSES = ("discriminator", "adversarial", "difference")
 _SHEET_EPOCH = -1

@@ -1,1 +1,1 @@
-"""Training a remover: its configuration, the loop, and the folder a run leaves behind."""
+"""The training of removers: its configuration and presets, what is learned from, and what is kept of it."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from msloss_sirr.evaluation.scores import Evaluation
-from msloss_sirr.training.trainable import Ended
+from msloss_sirr.trainer.trainable import Ended
 
 
 class Epoch(NamedTuple):

@@ -11,8 +11,8 @@ from msloss_sirr.imagenet import imagenet_features
 from msloss_sirr.losses.config import LossConfig
 from msloss_sirr.models.remover import Remover, load_remover
 from msloss_sirr.models.squeezenet import SqueezeUNet
+from msloss_sirr.trainer.state import saved
 from msloss_sirr.training.config import TrainConfig
-from msloss_sirr.training.state import saved
 
 SHIPPED = "shipped"
 """Instead of a checkpoint: the remover that comes with the package."""

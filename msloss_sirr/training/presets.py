@@ -14,7 +14,8 @@ from msloss_sirr.errors import InputError
 from msloss_sirr.losses.config import LossConfig
 from msloss_sirr.models.config import RemoverConfig
 from msloss_sirr.synthesis.config import GlassConfig, SynthesisConfig
-from msloss_sirr.training.config import OF_A_START, TrainConfig
+from msloss_sirr.trainer.config import OF_A_START
+from msloss_sirr.training.config import TrainConfig
 from msloss_sirr.training.option_files import changed, read_options, with_options
 
 PresetName = Literal["compact", "paper", "shipped", "small"]

@@ -19,20 +19,20 @@ from msloss_sirr.losses.criterion import LayersCriterion, build_criterion, term_
 from msloss_sirr.models.checkpoint import save_remover
 from msloss_sirr.models.remover import Remover, Telling
 from msloss_sirr.synthesis.making import Synthesis, build_synthesis
+from msloss_sirr.trainer.loop import Trainer, say
+from msloss_sirr.trainer.pace import half_cosine
+from msloss_sirr.trainer.provenance import known
+from msloss_sirr.trainer.skipped import SkippedUpdates
+from msloss_sirr.trainer.tensorboard import Tracker
+from msloss_sirr.trainer.trainable import Ended, Stateful
 from msloss_sirr.training.average import RunningMean
 from msloss_sirr.training.config import TrainConfig
 from msloss_sirr.training.distillation import teacher_files
 from msloss_sirr.training.epoch import Best, Epoch
 from msloss_sirr.training.initial_weights import begin_remover, beginnings, grouped
 from msloss_sirr.training.loss_inputs import LossInputs
-from msloss_sirr.training.pace import half_cosine
 from msloss_sirr.training.probes import IMAGES, SEED, Looks, Probe, in_halves
-from msloss_sirr.training.provenance import known
 from msloss_sirr.training.samples import Samples, write_samples
-from msloss_sirr.training.skipped import SkippedUpdates
-from msloss_sirr.training.tensorboard import Tracker
-from msloss_sirr.training.trainable import Ended, Stateful
-from msloss_sirr.training.trainer import Trainer, say
 from msloss_sirr.training.validation import Validation
 
 

@@ -10,7 +10,7 @@ from msloss_sirr.depth.source import DepthSource
 from msloss_sirr.errors import InputError
 from msloss_sirr.evaluation.scores import SMALLEST_SIDE, Evaluation, evaluate
 from msloss_sirr.layers import Layers
-from msloss_sirr.training.trainer import Trainer
+from msloss_sirr.trainer.loop import Trainer
 
 
 class Validation:

@@ -15,8 +15,8 @@ from msloss_sirr.evaluation.sets import Entry, open_entries
 from msloss_sirr.files import check_writable, whole_file
 from msloss_sirr.images.reading import read_pixels, to_float
 from msloss_sirr.photo.loading import load_on
+from msloss_sirr.trainer.provenance import command
 from msloss_sirr.training.probes import FILE, read_looks
-from msloss_sirr.training.provenance import command
 from msloss_sirr.why.config import WhyConfig
 from msloss_sirr.why.iterating import Iterate, iterate
 from msloss_sirr.why.tables import About, Found, Iterated, Probed

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from msloss_sirr import DataConfig, Remover, RemoverConfig, TrainConfig, save_remover
 from msloss_sirr.cli import main
-from msloss_sirr.training.run_folder import RunFolder
+from msloss_sirr.trainer.run_folder import RunFolder
 
 
 def smooth(seed: int, height: int = 40, width: int = 56) -> Tensor:

@@ -38,8 +38,8 @@ from msloss_sirr.models.checkpoint import save_remover
 from msloss_sirr.models.remover import load_remover
 from msloss_sirr.synthesis.config import SynthesisConfig
 from msloss_sirr.synthesis.making import build_synthesis
+from msloss_sirr.trainer.pace import half_cosine
 from msloss_sirr.training import removers
-from msloss_sirr.training.pace import half_cosine
 from msloss_sirr.training.validation import Validation
 
 from ..conftest import fails, interrupt_at, save, smooth

@@ -32,7 +32,7 @@ from msloss_sirr.training.distillation import Teacher, build_teacher, teacher_fi
 
 from ..conftest import drawing, fails, interrupt_at, smooth
 from ..models.test_models import awake
-from .test_resuming import assert_same, run
+from ..trainer.test_resuming import assert_same, run
 
 ALONE = RemoverConfig(architecture="unet", channels=(6, 8), patch=1, networks="transmission")
 

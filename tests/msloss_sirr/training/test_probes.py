@@ -14,8 +14,8 @@ from msloss import MultiStepLoss
 from msloss_sirr import InputError, Layers, LossConfig, TrainConfig, load_remover, train
 from msloss_sirr.layers import Estimate
 from msloss_sirr.losses.criterion import build_criterion, term_weights
+from msloss_sirr.trainer.run_folder import differences
 from msloss_sirr.training.probes import Look, Looks, Probe, angles, read_looks
-from msloss_sirr.training.run_folder import differences
 
 from ..conftest import interrupt_at, smooth
 

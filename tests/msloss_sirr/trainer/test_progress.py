@@ -8,10 +8,10 @@ import pytest
 from rich.console import Console
 
 from msloss_sirr import TrainConfig, train
-from msloss_sirr.training import progress
-from msloss_sirr.training.pace import Pace
-from msloss_sirr.training.progress import Place, TrainingProgress
-from msloss_sirr.training.stopping import Stopped
+from msloss_sirr.trainer import progress
+from msloss_sirr.trainer.pace import Pace
+from msloss_sirr.trainer.progress import Place, TrainingProgress
+from msloss_sirr.trainer.stopping import Stopped
 
 from .test_resuming import run, stop_at
 

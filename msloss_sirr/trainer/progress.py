@@ -9,8 +9,8 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.text import Text
 
-from msloss_sirr.training.durations import duration
-from msloss_sirr.training.pace import Pace
+from msloss_sirr.trainer.durations import duration
+from msloss_sirr.trainer.pace import Pace
 
 _EVERY = 0.5
 """Seconds between two looks at the last batch, which a device must be waited for."""

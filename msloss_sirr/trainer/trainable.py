@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from msloss_sirr.data.loader import DrawBatch
-from msloss_sirr.training.run_folder import Numbered
+from msloss_sirr.trainer.run_folder import Numbered
 
 
 class Stateful(Protocol):

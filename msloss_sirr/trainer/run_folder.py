@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 from msloss_sirr.errors import InputError
 from msloss_sirr.files import whole_file
-from msloss_sirr.training.config import OF_A_START, RunConfig
-from msloss_sirr.training.provenance import Source, changed
-from msloss_sirr.training.state import StateFiles, saved
+from msloss_sirr.trainer.config import OF_A_START, RunConfig
+from msloss_sirr.trainer.provenance import Source, changed
+from msloss_sirr.trainer.state import StateFiles, saved
 
 _MAY_DIFFER = frozenset(
     {"out", "workers", "device", "save_every", "tensorboard", "data.damaged", "data.cache"}

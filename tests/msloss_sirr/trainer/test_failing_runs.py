@@ -18,7 +18,7 @@ from msloss_sirr.photo.batch import remove_files
 from msloss_sirr.photo.config import RemoveConfig
 from msloss_sirr.refgan.config import RefganTrainConfig
 from msloss_sirr.refgan.training import train_refgan
-from msloss_sirr.training.stopping import Requests
+from msloss_sirr.trainer.stopping import Requests
 
 from ..conftest import drawing, fails, save, smooth
 

@@ -17,17 +17,17 @@ from msloss_sirr.data.loader import DrawBatch, Rest, load
 from msloss_sirr.errors import InputError
 from msloss_sirr.files import check_writable
 from msloss_sirr.locks import held
-from msloss_sirr.training.config import RunConfig
-from msloss_sirr.training.durations import seconds_of
-from msloss_sirr.training.pace import Pace
-from msloss_sirr.training.processes import Processes, connect
-from msloss_sirr.training.progress import Place, TrainingProgress
-from msloss_sirr.training.provenance import Content, Source, fingerprint, read_contents, surroundings
-from msloss_sirr.training.random_state import random_state, set_random_state
-from msloss_sirr.training.run_folder import RunFolder
-from msloss_sirr.training.stopping import Requests, Stopped
-from msloss_sirr.training.tally import Tally
-from msloss_sirr.training.trainable import Ended, Trainable
+from msloss_sirr.trainer.config import RunConfig
+from msloss_sirr.trainer.durations import seconds_of
+from msloss_sirr.trainer.pace import Pace
+from msloss_sirr.trainer.processes import Processes, connect
+from msloss_sirr.trainer.progress import Place, TrainingProgress
+from msloss_sirr.trainer.provenance import Content, Source, fingerprint, read_contents, surroundings
+from msloss_sirr.trainer.random_state import random_state, set_random_state
+from msloss_sirr.trainer.run_folder import RunFolder
+from msloss_sirr.trainer.stopping import Requests, Stopped
+from msloss_sirr.trainer.tally import Tally
+from msloss_sirr.trainer.trainable import Ended, Trainable
 
 _OWN = frozenset({"epoch", "batch", "pace", "each"})
 

@@ -33,12 +33,12 @@ from msloss_sirr import (
     train,
 )
 from msloss_sirr.cli import main
+from msloss_sirr.trainer.durations import seconds_of
+from msloss_sirr.trainer.pace import Pace, half_cosine, half_line
+from msloss_sirr.trainer.processes import Processes
+from msloss_sirr.trainer.provenance import Source, fingerprint, read_contents
 from msloss_sirr.training.average import RunningMean
-from msloss_sirr.training.durations import seconds_of
-from msloss_sirr.training.pace import Pace, half_cosine, half_line
 from msloss_sirr.training.presets import defaults
-from msloss_sirr.training.processes import Processes
-from msloss_sirr.training.provenance import Source, fingerprint, read_contents
 
 from ..conftest import drawing, interrupt_at
 
@@ -328,7 +328,7 @@ def test_a_terminal_shows_what_a_training_is_at(
 ) -> None:
     for name, value in {"FORCE_COLOR": "1", "COLUMNS": "300", "TERM": "xterm"}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("msloss_sirr.training.progress._EVERY", 0.0)
+    monkeypatch.setattr("msloss_sirr.trainer.progress._EVERY", 0.0)
     train(dataclasses.replace(config, epochs=2, average=0.0))
     shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().out)
     number = r"\d+\.\d+"

@@ -10,7 +10,7 @@ from accelerate.utils import DistributedType, gather_object
 from torch import Tensor
 
 from msloss_sirr.errors import ElsewhereError, InputError
-from msloss_sirr.training.config import RunConfig
+from msloss_sirr.trainer.config import RunConfig
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")

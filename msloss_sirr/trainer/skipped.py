@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from msloss_sirr.errors import InputError
-from msloss_sirr.training.processes import Processes
+from msloss_sirr.trainer.processes import Processes
 
 
 class SkippedUpdates:

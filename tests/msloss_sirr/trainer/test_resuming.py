@@ -23,12 +23,12 @@ from msloss_sirr import InputError, Layers, Remover, RemoverConfig, TrainConfig,
 from msloss_sirr.data.draws import Draws
 from msloss_sirr.data.sources import build_draws
 from msloss_sirr.locks import held
-from msloss_sirr.training.pace import half_cosine
+from msloss_sirr.trainer.loop import Trainer
+from msloss_sirr.trainer.pace import half_cosine
+from msloss_sirr.trainer.state import StateFiles
+from msloss_sirr.trainer.stopping import Requests, Stopped
+from msloss_sirr.trainer.trainable import Trainable
 from msloss_sirr.training.samples import Samples
-from msloss_sirr.training.state import StateFiles
-from msloss_sirr.training.stopping import Requests, Stopped
-from msloss_sirr.training.trainable import Trainable
-from msloss_sirr.training.trainer import Trainer
 
 from ..conftest import drawing, interrupt_at, pixels_of, room, save, smooth
 
