@@ -1,6 +1,6 @@
 """Write what pages say of measurements, as the files of results have it, and draw their plots.
 
-python docs/pages_of_results.py docs/why.md docs/peers.md
+python docs/pages_of_results.py docs/evidence/why.md docs/evidence/peers.md
 
 Results are looked for in ``docs/results``: ``why-probes.csv`` and ``why-iterates.csv`` of ``msloss-sirr ablate why``,
 ``peers.csv`` of ``msloss-sirr peers``. Where there are none, the page says so.
@@ -26,7 +26,7 @@ def why() -> Iterator[str]:
         yield "Nothing has been measured yet: there are no results, and nothing is said."
         return
     found = read(RESULTS)
-    yield from sections_of_why(found, {name: f"images/{file}" for name, file in files_of(found).items()})
+    yield from sections_of_why(found, {name: f"../images/{file}" for name, file in files_of(found).items()})
 
 
 def peers() -> Iterator[str]:

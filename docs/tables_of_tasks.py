@@ -1,6 +1,6 @@
 """Write the tables of the page on other degradations from the results in the repository.
 
-python docs/tables_of_tasks.py docs/beyond.md
+python docs/tables_of_tasks.py docs/evidence/beyond.md
 """
 
 import sys
