@@ -1,55 +1,133 @@
 """Write what pages say of measurements, as the files of results have it, and draw their plots.
 
-python docs/pages_of_results.py docs/why.md docs/peers.md
+python docs/pages_of_results.py docs/evidence/*.md
 
-Results are looked for in ``docs/results``: ``why-probes.csv`` and ``why-iterates.csv`` of ``msloss-sirr ablate why``,
-``peers.csv`` of ``msloss-sirr peers``. Where there are none, the page says so.
+Results are looked for in ``docs/results``: those of ``msloss-sirr ablate`` in ``multi-step`` and, by network, in
+``beyond``; ``why-probes.csv`` and ``why-iterates.csv`` of ``msloss-sirr ablate why``; ``peers.csv`` of ``msloss-sirr
+peers``. Where there are none, the page says so.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from msloss_sirr.ablation.results import read_results
+from msloss_sirr.ablation.overview import overview, trainings
+from msloss_sirr.ablation.plot import draw as draw_comparison
+from msloss_sirr.ablation.results import Results, read_results
 from msloss_sirr.peers.page import sections as sections_of_peers
+from msloss_sirr.synthesis.tasks import TASKS
 from msloss_sirr.why.page import sections as sections_of_why
 from msloss_sirr.why.plot import draw, files_of
 from msloss_sirr.why.tables import ITERATES, PROBES, read
 
 DOCS = Path(__file__).parent
 RESULTS, IMAGES = DOCS / "results", DOCS / "images"
+NETWORKS = {"unet": "The U-Net", "compact": "The network of gated blocks"}
+COMPARISONS = {
+    "updates": "As many updates",
+    "compute": "As many applications of the network",
+    "gradients": "Where gradients flow",
+    "weights": "What the steps weigh",
+    "two-networks": "Two networks, as many updates",
+}
+NOTHING = "Nothing has been measured yet: there are no results, and nothing is said."
 
 
-def why() -> Iterator[str]:
+def multi_step(results: Path = RESULTS) -> Iterator[str]:
+    """Yield the lines of what the arms of table 5, and others, come to on reflections."""
+    files = {name: results / "multi-step" / f"{name}.csv" for name in COMPARISONS}
+    known = {name: read_results(path) for name, path in files.items() if path.exists()}
+    for name, found in known.items():
+        yield from (f"## {COMPARISONS[name]}", "", found.head.question, "")
+        yield f"![Differences in PSNR to {found.head.baseline}, with intervals](../images/multi-step-{name}.svg)"
+        yield ""
+        for metric in found.metrics:
+            yield from overview({name: found}, metric)
+    if known:
+        yield from ("## What was run", "")
+        yield from trainings({COMPARISONS[name].lower(): found for name, found in known.items()}, "comparison")
+        yield from _arms(known)
+    yield from ("## What has not been run", "")
+    yield from [f"- {title}." for name, title in COMPARISONS.items() if name not in known] or ["Nothing is left."]
+
+
+def beyond(results: Path = RESULTS) -> Iterator[str]:
+    """Yield the tables of both networks on other tasks, and what has not been run."""
+    absent = {title: list(TASKS) for title in NETWORKS.values()}
+    for network, title in NETWORKS.items():
+        files = {task: results / "beyond" / network / f"table-5-{task}.csv" for task in TASKS}
+        known = {task: read_results(path) for task, path in files.items() if path.exists()}
+        absent[title] = [task for task in TASKS if task not in known]
+        if known:
+            yield from (f"## {title}", "")
+            yield from overview(known)
+            yield from trainings(known, "task")
+    yield from ("## What has not been run", "")
+    yield from [f"- {title}: {', '.join(tasks)}." for title, tasks in absent.items() if tasks] or ["Nothing is left."]
+
+
+def why(results: Path = RESULTS) -> Iterator[str]:
     """Yield the lines of what was measured to tell why."""
-    if not all((RESULTS / name).exists() for name in (PROBES, ITERATES)):
-        yield "Nothing has been measured yet: there are no results, and nothing is said."
+    if not all((results / name).exists() for name in (PROBES, ITERATES)):
+        yield NOTHING
         return
-    found = read(RESULTS)
-    yield from sections_of_why(found, {name: f"images/{file}" for name, file in files_of(found).items()})
+    found = read(results)
+    yield from sections_of_why(found, {name: f"../images/{file}" for name, file in files_of(found).items()})
 
 
-def peers() -> Iterator[str]:
+def peers(results: Path = RESULTS) -> Iterator[str]:
     """Yield the lines of methods side by side."""
-    if not (RESULTS / "peers.csv").exists():
-        yield "Nothing has been measured yet: there are no results, and nothing is said."
+    if not (results / "peers.csv").exists():
+        yield NOTHING
         return
-    yield from sections_of_peers(read_results(RESULTS / "peers.csv"))
+    yield from sections_of_peers(read_results(results / "peers.csv"))
 
 
-def with_results(page: str) -> str:
+WRITERS: Mapping[str, Callable[[Path], Iterator[str]]] = {
+    "multi-step": multi_step,
+    "beyond": beyond,
+    "why": why,
+    "peers": peers,
+}
+"""What fills a page, by its name."""
+
+
+def with_results(page: str, results: Path = RESULTS) -> str:
     """Return a page whose marked places have been filled."""
-    for write in (why, peers):
-        begin, end = (f"<!-- {write.__name__}: {edge} -->\n" for edge in ("begin", "end"))
+    for name, write in WRITERS.items():
+        begin, end = (f"<!-- {name}: {edge} -->\n" for edge in ("begin", "end"))
         if begin in page:
             before, _, rest = page.partition(begin)
             _, _, after = rest.partition(end)
-            page = before + begin + "\n" + "".join(f"{line}\n" for line in write()) + "\n" + end + after
+            page = before + begin + "\n" + "".join(f"{line}\n" for line in write(results)) + "\n" + end + after
     return page
+
+
+def draw_plots() -> None:
+    """Draw the plots of the pages."""
+    for path in sorted((RESULTS / "multi-step").glob("*.csv")):
+        draw_comparison(read_results(path), IMAGES / f"multi-step-{path.stem}.svg")
+    if (RESULTS / PROBES).exists():
+        draw(read(RESULTS), IMAGES)
+
+
+def _arms(known: Mapping[str, Results]) -> Iterator[str]:
+    """Yield what was the same for all, and in what the arms differ."""
+    heads = [found.head for found in known.values()]
+    yield from ("| | |", "| --- | --- |")
+    for fact, value in heads[0].facts.items():
+        if all(head.facts.get(fact) == value for head in heads):
+            yield f"| {fact} | {value} |"
+    arms = {arm: options for head in heads for arm, options in head.arms.items()}
+    for arm, options in arms.items():
+        yield f"| arm {arm} | {f'`{options}`' if options else 'nothing is changed'} |"
+    yield ""
+    for unlike in dict.fromkeys(head.unlike for head in heads):
+        yield f"What is otherwise than in the paper: {'; '.join(unlike)}."
+    yield ""
 
 
 if __name__ == "__main__":
     for path in map(Path, sys.argv[1:]):
         path.write_text(with_results(path.read_text(encoding="utf-8")), encoding="utf-8")
-    if (RESULTS / PROBES).exists():
-        draw(read(RESULTS), IMAGES)
+    draw_plots()

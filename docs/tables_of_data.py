@@ -1,6 +1,6 @@
 """Write the tables of the page on data sets as the catalogue has them.
 
-python docs/tables_of_data.py docs/data.md
+python docs/tables_of_data.py docs/removal/data.md
 """
 
 import sys

@@ -30,7 +30,7 @@ def test_figure_of_the_architecture_is_drawn_from_it() -> None:
 
 def test_tables_of_data_are_those_of_the_catalogue() -> None:
     with_tables = runpy.run_path(str(DOCS / "tables_of_data.py"))["with_tables"]
-    page = (DOCS / "data.md").read_text(encoding="utf-8")
+    page = (DOCS / "removal" / "data.md").read_text(encoding="utf-8")
     assert with_tables(page) == page
     assert "\n| `sir2` |" in page
 
@@ -43,18 +43,18 @@ def test_sheet_of_refgan_is_drawn(style: str, columns: int) -> None:
 
 
 def test_every_recipe_is_documented_and_drawn() -> None:
-    page = (DOCS / "synthesis.md").read_text()
+    page = (DOCS / "removal" / "synthesis.md").read_text()
     for name in (*RECIPES, "transplant"):
         assert f"\n### {name}\n" in page
     for effect in fields(GlassConfig):
         assert f"\n| `{effect.name}` |" in page
     for sheet in runpy.run_path(str(DOCS / "draw_recipes.py"))["SHEETS"]:
-        assert f"(images/recipe-{sheet}.jpg)" in page
+        assert f"(../images/recipe-{sheet}.jpg)" in page
         assert (DOCS / "images" / f"recipe-{sheet}.jpg").stat().st_size < 300_000
 
 
 def test_every_protocol_is_documented() -> None:
-    page = (DOCS / "evaluation.md").read_text(encoding="utf-8")
+    page = (DOCS / "removal" / "evaluation.md").read_text(encoding="utf-8")
     told = " ".join((Path(msloss_sirr.__file__).parent / "evaluation" / "config.py").read_text().split())
     for name in get_args(ProtocolName):
         assert f"\n| `{name}` |" in page
@@ -77,16 +77,14 @@ def test_card_has_the_table_of_the_trainings_that_were_compared() -> None:
     results = json.loads((DOCS / "results" / "choices.json").read_text())
     table = bench["table"](results, "3600 in bfloat16")
     assert len(table.splitlines()) > 2
-    assert table in (DOCS / "model-card.md").read_text(encoding="utf-8")
+    assert table in (DOCS / "removal" / "model-card.md").read_text(encoding="utf-8")
 
 
 def test_every_task_is_documented_with_what_there_is_of_it() -> None:
-    page = (DOCS / "beyond.md").read_text(encoding="utf-8")
+    page = (DOCS / "evidence" / "beyond.md").read_text(encoding="utf-8")
     for name, task in TASKS.items():
         assert f"\n| `{name}` |" in page
         assert task.does
-    with_tables = runpy.run_path(str(DOCS / "tables_of_tasks.py"))["with_tables"]
-    assert with_tables(page) == page
 
 
 def test_tables_of_tasks_are_those_of_the_results(tmp_path: Path) -> None:
@@ -102,9 +100,9 @@ def test_tables_of_tasks_are_those_of_the_results(tmp_path: Path) -> None:
     for arm, seed, name, image, steps in product(["1-step", "2-step"], (0, 1), sets, "ab", (1, 2)):
         gain = gains[name] + 0.02 * seed + 0.5 * (steps == 2) if arm == "2-step" else -0.25 * (steps == 2)
         scores.append(Score(arm, seed, name, image, steps, {"psnr": 20.0 + gain}))
-    (tmp_path / "unet").mkdir()
-    write_results(Results(head, scores), tmp_path / "unet" / "table-5-jpeg.csv")
-    lines = list(runpy.run_path(str(DOCS / "tables_of_tasks.py"))["tables"](tmp_path))
+    (tmp_path / "beyond" / "unet").mkdir(parents=True)
+    write_results(Results(head, scores), tmp_path / "beyond" / "unet" / "table-5-jpeg.csv")
+    lines = list(runpy.run_path(str(DOCS / "pages_of_results.py"))["beyond"](tmp_path))
     assert lines[0] == "## The U-Net"
     rows = [line.split(" | ")[2:] for line in lines if line.startswith("| jpeg-10 |")]
     assert rows == [
@@ -118,15 +116,15 @@ def test_tables_of_tasks_are_those_of_the_results(tmp_path: Path) -> None:
     assert "- The network of gated blocks: denoising, deblurring, jpeg, low-light, rain, super-resolution." in lines
 
 
-@pytest.mark.parametrize("name", ["why", "peers"])
+@pytest.mark.parametrize("name", ["multi-step", "beyond", "why", "peers"])
 def test_pages_of_results_say_what_the_files_have(name: str) -> None:
     with_results = runpy.run_path(str(DOCS / "pages_of_results.py"))["with_results"]
-    page = (DOCS / f"{name}.md").read_text(encoding="utf-8")
+    page = (DOCS / "evidence" / f"{name}.md").read_text(encoding="utf-8")
     assert f"<!-- {name}: begin -->\n\n" in page
     assert with_results(page) == page
 
 
 def test_plots_of_results_are_there() -> None:
-    page = (DOCS / "why.md").read_text(encoding="utf-8")
+    page = "".join((DOCS / "evidence" / f"{name}.md").read_text(encoding="utf-8") for name in ("multi-step", "why"))
     shown = [line.partition("](")[2].rstrip(")") for line in page.splitlines() if line.startswith("![")]
-    assert all((DOCS / file).exists() for file in shown)
+    assert all((DOCS / "evidence" / file).exists() for file in shown)

@@ -11,7 +11,8 @@ from msloss_sirr.markdown import header, row, safe
 from msloss_sirr.trainer.durations import duration
 
 _DIGITS = {"psnr": 2}
-_UNITS = {"psnr": ", dB"}
+UNITS = {"psnr": ", dB"}
+"""What stands behind the name of a metric that has a unit."""
 _PRINTED = {"lpips_alex": "lpips"}
 """What the paper calls a metric; it does not say through which network LPIPS looks."""
 _MOST_EPOCHS = 6
@@ -41,6 +42,17 @@ def told_difference(figure: Figure, metric: str) -> str:
     return f"{_signed(figure.difference, metric)}{limits} {figure.verdict}"
 
 
+def number(value: float, metric: str) -> str:
+    """Return a value of a metric with the digits that are shown of it."""
+    digits = _DIGITS.get(metric, 4)
+    return f"{round(value, digits) or 0.0:.{digits}f}"
+
+
+def title_of(metric: str) -> str:
+    """Return what a metric is called."""
+    return TITLES.get(metric, metric)
+
+
 def _lines(results: Results, plot: str) -> Iterator[str]:
     head = results.head
     yield from (f"# {head.title}", "", head.question, "")
@@ -49,7 +61,7 @@ def _lines(results: Results, plot: str) -> Iterator[str]:
     yield from _facts(head)
     if plot:
         metric = results.metrics[0] if results.metrics else "psnr"
-        yield from (f"![Differences in {_title(metric)} to {head.baseline}, with intervals]({plot})", "")
+        yield from (f"![Differences in {title_of(metric)} to {head.baseline}, with intervals]({plot})", "")
     yield from _how_to_read(head)
     comparison = Comparison(results)
     table = TABLES.get(head.study)
@@ -106,7 +118,7 @@ def _of_set(comparison: Comparison, table: PaperTable | None, name: str, paper: 
     metrics = comparison.metrics or ["psnr"]
     for metric in [*metrics, *(wanted for wanted in head.wanting if wanted not in metrics)]:
         better = "less" if is_better_lower(metric) else "more"
-        yield from (f"**{_title(metric)}{_UNITS.get(metric, '')}** ({better} is better)", "")
+        yield from (f"**{title_of(metric)}{UNITS.get(metric, '')}** ({better} is better)", "")
         if metric in head.wanting and metric not in metrics:
             yield from (f"Waits for {head.wanting[metric]}.", "")
         else:
@@ -144,12 +156,12 @@ def _cells(head: Head, arm: str, figure: Figure | None, metric: str, *, first: b
         if arm in head.waiting:
             return f"waits for {head.waiting[arm]}", ""
         return ("not done yet", "") if arm in head.arms else ("", "")
-    spread = "" if figure.spread is None else f" ± {_number(figure.spread, metric)}"
+    spread = "" if figure.spread is None else f" ± {number(figure.spread, metric)}"
     if arm in head.arms and figure.seeds < len(head.seeds):
         spread += f" ({figure.seeds} of {len(head.seeds)} seeds)"
     if arm == INPUT and not first:
         return "", ""
-    return f"{_number(figure.mean, metric)}{spread}", told_difference(figure, metric)
+    return f"{number(figure.mean, metric)}{spread}", told_difference(figure, metric)
 
 
 def _paper_cell(table: PaperTable, arm: str, paper: str, metric: str, baseline: str) -> str:
@@ -169,7 +181,7 @@ def _printed_alone(head: Head, table: PaperTable | None, title: str, metric: str
     arms = [arm for arm in (table.arms if table else []) if table and (arm, title, metric) in table.printed]
     if table is None or not arms:
         return
-    yield from header([f"{metric.upper()}{_UNITS.get(metric, '')}", "paper", "ours"])
+    yield from header([f"{metric.upper()}{UNITS.get(metric, '')}", "paper", "ours"])
     for arm in arms:
         ours = "waits for the set" if arm in head.arms else ""
         yield row([safe(arm), _paper_cell(table, arm, title, metric, head.baseline), ours])
@@ -178,7 +190,7 @@ def _printed_alone(head: Head, table: PaperTable | None, title: str, metric: str
 
 def _waiting(head: Head) -> Iterator[str]:
     told = [f"- {safe(name)}: {what}" for name, what in head.waiting.items()]
-    told += [f"- {_title(name)}: {what}" for name, what in head.wanting.items()]
+    told += [f"- {title_of(name)}: {what}" for name, what in head.wanting.items()]
     told += [f"- {name}: `{what}`" for name, what in head.absent.items()]
     if told:
         yield from ("## What is waited for", "", *told, "")
@@ -228,15 +240,6 @@ def _steps(steps: Sequence[int]) -> str:
 
 def _between(least: int, most: int) -> str:
     return f"{least}" if least == most else f"{least} to {most}"
-
-
-def _title(metric: str) -> str:
-    return TITLES.get(metric, metric)
-
-
-def _number(value: float, metric: str) -> str:
-    digits = _DIGITS.get(metric, 4)
-    return f"{round(value, digits) or 0.0:.{digits}f}"
 
 
 def _signed(value: float, metric: str) -> str:

@@ -12,6 +12,8 @@ from msloss_sirr.training.probes import Look
 from msloss_sirr.why.tables import Found
 
 Numbers = NDArray[np.float64]
+STRENGTHS = np.linspace(0, 2, 41)
+"""How much of a remover's change is made: 0 for none, 1 for all, 2 for twice as much."""
 
 
 class Difference(NamedTuple):
@@ -99,6 +101,16 @@ class Figures:
             if value is not None:
                 table[seeds.index(seed), images.index(image), steps.index(step)] = value
         return table
+
+    def strengths(self, arm: str, set_name: str) -> Numbers:
+        """Return what is gained by so much of the first application's change, in dB, ``(S, I, K)`` of `STRENGTHS`.
+
+        The estimate is ``I + s (T_1 - I)``, neither clipped nor rounded: of the reflection, ``s * along + 1 - s`` is
+        left, and ``s * beside`` is wrong besides. NaN where there was no reflection.
+        """
+        along, beside = (self.iterates(arm, set_name, name)[:, :, 1, None] for name in ("along", "beside"))
+        left = (STRENGTHS * along + 1 - STRENGTHS) ** 2 + (STRENGTHS * beside) ** 2
+        return np.asarray(-10 * np.log10(np.maximum(left, 1e-10)), dtype=np.float64)
 
     def common(self, arms: Sequence[str]) -> list[int]:
         """Return the seeds that all of some arms have been looked at with."""

@@ -8,6 +8,7 @@ import numpy as np
 from msloss_sirr.markdown import header, row, safe
 from msloss_sirr.training.probes import STEPS
 from msloss_sirr.why.figures import (
+    STRENGTHS,
     Difference,
     Figures,
     Numbers,
@@ -44,6 +45,7 @@ def sections(found: Found, plots: Mapping[str, str]) -> Iterator[str]:
     yield from _identity(figures, plots)
     yield from _gradients(figures, plots)
     yield from _residual(figures, plots)
+    yield from _strengths(figures, plots)
     yield from _iterates(figures, plots)
 
 
@@ -142,6 +144,35 @@ def _residual(figures: Figures, plots: Mapping[str, str]) -> Iterator[str]:
             distance = 255 * figures.iterates(arm, set_name, "distance")
             cells += [f"{distance[:, :, t].mean():.1f}" for t in range(STEPS + 1)]
             yield row([safe(arm), *cells])
+        yield ""
+
+
+def _strengths(figures: Figures, plots: Mapping[str, str]) -> Iterator[str]:
+    base = figures.about.baseline
+    yield from ("## Is it only that less, or more, is taken off?", "")
+    yield "One application, and as much of its change as a strength s says: `I + s (T_1 - I)`, what `msloss-sirr remove"
+    yield "--strength` does. Gains over the input in dB, means over images. The best strength of an arm is the one that"
+    yield f"gains most on this set, up to {STRENGTHS[-1]:g}, the same for all images and seeds; chosen on what it"
+    yield "is judged by, it flatters all arms alike. Where arms differ at strength 1, and not each at its best, one was"
+    yield "only bolder than the other."
+    yield from ("", *_plot(plots, "strengths", "Gain over the input by strength"))
+    for set_name, count in figures.about.sets.items():
+        yield from (f"**{safe(set_name)}, {count} images**", "")
+        titles = ["gain at strength 1", f"difference to {base}", "best strength", "gain there"]
+        yield from header(["", *titles, f"difference to {base} at its best"])
+        gains = {arm: figures.strengths(arm, set_name) for arm in figures.about.arms}
+        if any(np.isnan(each).all() for each in gains.values()):
+            yield from ("There is no reflection in these.", "")
+            continue
+        chosen = {arm: int(np.nanmean(each, axis=(0, 1)).argmax()) for arm, each in gains.items()}
+        unchanged = int(np.abs(STRENGTHS - 1).argmin())
+        for arm, of_arm in gains.items():
+            cells = []
+            for place, of_base in ((unchanged, unchanged), (chosen[arm], chosen[base])):
+                own, theirs = of_arm[:, :, place], gains[base][:, :, of_base]
+                same = arm != base and own.shape == theirs.shape
+                cells += [f"{np.nanmean(own):+.2f}", _signed(difference(own, theirs), 2) if same else ""]
+            yield row([safe(arm), *cells[:2], f"{STRENGTHS[chosen[arm]]:.2f}", *cells[2:]])
         yield ""
 
 

@@ -10,7 +10,7 @@ from msloss_sirr.ablation.plot import NEEDS
 from msloss_sirr.errors import InputError
 from msloss_sirr.files import whole_file
 from msloss_sirr.training.probes import STEPS, Look
-from msloss_sirr.why.figures import Figures, agreement_of, cosine_of, ratio_of
+from msloss_sirr.why.figures import STRENGTHS, Figures, agreement_of, cosine_of, ratio_of
 from msloss_sirr.why.tables import Found
 
 _PANEL = (3.3, 2.3)
@@ -90,6 +90,22 @@ def _residual(figures: Figures) -> Any:
     return figure
 
 
+def _strengths(figures: Figures) -> Any:
+    figure, panels = _panels(1, len(figures.about.sets))
+    for axes, set_name in zip(panels[0], figures.about.sets, strict=True):
+        for number, arm in enumerate(figures.about.arms):
+            gains = figures.strengths(arm, set_name)
+            if not np.isnan(gains).all():
+                _line(axes, STRENGTHS, np.nanmean(gains, axis=1), number, arm)
+        axes.axhline(0, color="0.5", linewidth=0.6)
+        axes.axvline(1, color="0.5", linestyle="--", linewidth=0.8)
+        axes.set_title(set_name)
+        axes.set_xlabel("strength")
+    panels[0][0].set_ylabel("gain over the input, dB")
+    panels[0][0].legend(fontsize=7)
+    return figure
+
+
 def _iterates(figures: Figures) -> Any:
     sets = list(figures.about.sets)
     figure, panels = _panels(2, len(sets))
@@ -161,5 +177,6 @@ _DRAWN: dict[str, Callable[[Figures], Any]] = {
     "identity": _identity,
     "gradients": _gradients,
     "residual": _residual,
+    "strengths": _strengths,
     "iterates": _iterates,
 }

@@ -21,7 +21,7 @@ from msloss_sirr.images.reading import to_float
 from msloss_sirr.models.remover import load_remover
 from msloss_sirr.training.probes import Look
 from msloss_sirr.why import measuring
-from msloss_sirr.why.figures import Figures, difference, rates
+from msloss_sirr.why.figures import STRENGTHS, Figures, difference, rates
 from msloss_sirr.why.iterating import Iterate, iterate
 from msloss_sirr.why.page import page
 from msloss_sirr.why.plot import draw
@@ -139,6 +139,33 @@ def test_differences_are_of_the_same_seed_and_image() -> None:
     np.testing.assert_allclose(difference(own, base).between, interval((own - base)[:, left]))
 
 
+def test_gains_by_strength_are_those_of_the_images_themselves() -> None:
+    truth, ambient = smooth(0)[None].double(), (smooth(0) + smooth(1) / 4)[None].double()
+    estimate = truth + 0.25 * (ambient - truth) + 0.05 * smooth(2).double()
+    steps = [
+        Iterated("1-step", 0, "val", "a", each)
+        for each in iterate(lambda x: Layers(estimate, x), ambient, truth, steps=1)
+    ]
+    about = dataclasses.replace(ABOUT, arms={"1-step": ""}, sets={"val": 1})
+    gains = Figures(Found(about, [], steps)).strengths("1-step", "val")[0, 0]
+    for strength, gain in zip(STRENGTHS, gains, strict=True):
+        left = ambient + strength * (estimate - ambient) - truth
+        assert gain == pytest.approx(
+            -10 * ((left**2).mean() / ((ambient - truth) ** 2).mean()).log10().item(), abs=1e-6
+        )
+
+
+def test_the_best_strength_is_told_and_what_differs_there() -> None:
+    shown = page(made(), {})
+    # half of the reflection is left, and a quarter is wrong beside it: (1 - s / 2)^2 + (s / 4)^2 is least at 1.6
+    assert "| 1-step | +5.05 |  | 1.60 | +6.99 |  |" in shown
+    assert f"| 3-step | +5.05 | +0.00 [+0.00, +0.00] {NO_DIFFERENCE} | 1.60 | +6.99 |" in shown
+    clean = [
+        each._replace(iterate=each.iterate._replace(left=None, along=None, beside=None)) for each in made().iterates
+    ]
+    assert "There is no reflection in these." in page(dataclasses.replace(made(), iterates=clean), {})
+
+
 def test_the_page_says_what_the_numbers_say() -> None:
     shown = page(made(), {"identity": "plot.svg"})
     assert "**A small-scale version, not the experiment of the paper.**" in shown
@@ -161,11 +188,11 @@ def test_the_page_says_what_the_numbers_say() -> None:
 
 def test_plots_are_of_what_there_is_and_always_the_same(tmp_path: Path) -> None:
     files = draw(made(), tmp_path)
-    assert sorted(files) == ["gradients", "identity", "iterates", "residual"]
+    assert sorted(files) == ["gradients", "identity", "iterates", "residual", "strengths"]
     first = {name: (tmp_path / file).read_bytes() for name, file in files.items()}
     draw(made(), tmp_path)
     assert first == {name: (tmp_path / file).read_bytes() for name, file in files.items()}
-    assert sorted(draw(made(probed=False), tmp_path)) == ["iterates", "residual"]
+    assert sorted(draw(made(probed=False), tmp_path)) == ["iterates", "residual", "strengths"]
 
 
 def test_trainings_that_are_under_way_count_as_far_as_all_have_come() -> None:

@@ -1,0 +1,79 @@
+"""Results of several comparisons of the same arms, side by side: a row for every set, a column for every arm."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+
+from msloss_sirr.ablation.arms import INPUT
+from msloss_sirr.ablation.figures import NO_DIFFERENCE, Comparison
+from msloss_sirr.ablation.page import UNITS, number, title_of, told_difference
+from msloss_sirr.ablation.results import Results
+from msloss_sirr.markdown import header, row
+from msloss_sirr.trainer.durations import duration
+
+
+def overview(known: Mapping[str, Results], metric: str = "psnr") -> Iterator[str]:
+    """Yield tables in Markdown: each arm applied once, as often as in its training, and as often as is evaluated.
+
+    Args:
+        known: results by the name of their comparison; all of the same arms and numbers of steps at evaluation.
+        metric: what is compared.
+    """
+    head = next(iter(known.values())).head
+    first, *_, last = head.eval_steps
+    own = {run.arm: min(run.most_steps, last) for results in known.values() for run in results.head.runs}
+    base = head.baseline
+    title = title_of(metric) + UNITS.get(metric, "")
+    yield from (f"{title}; each network applied once; differences to {base}:", "")
+    yield from _table(known, metric, lambda _: first)
+    yield from (f"Each applied as often as in its training; differences to {base}, applied as often as in its own:", "")
+    yield from _table(known, metric, lambda arm: own.get(arm, first), own.get(base, first))
+    yield from (f"Each applied {last} times; differences to {base}, applied as often:", "")
+    yield from _table(known, metric, lambda _: last)
+
+
+def trainings(known: Mapping[str, Results], what: str) -> Iterator[str]:
+    """Yield a table in Markdown of what the trainings took, and by which command.
+
+    Args:
+        known: results by the name of their comparison.
+        what: what the comparisons differ in.
+    """
+    yield from header([what, "trainings", "training in all, on", "command"])
+    for name, results in known.items():
+        head = results.head
+        wanted = len(head.seeds) * (len(head.arms) - len(head.waiting))
+        devices = ", ".join(dict.fromkeys(run.device for run in head.runs))
+        took = f"{duration(sum(run.seconds for run in head.runs))}, {devices}"
+        commands = "`; `".join(head.command.splitlines())
+        yield row([name, f"{len(head.runs)} of {wanted}", took, f"`{commands}`"])
+    yield ""
+
+
+def _table(
+    known: Mapping[str, Results], metric: str, steps: Callable[[str], int], base_steps: int | None = None
+) -> Iterator[str]:
+    head = next(iter(known.values())).head
+    others = [arm for arm in head.arms if arm != head.baseline]
+    yield from header(["set", "input", head.baseline, *others])
+    verdicts: dict[str, Counter[str]] = {arm: Counter() for arm in others}
+    for results in known.values():
+        comparison = Comparison(results)
+        for name in results.head.sets:
+            base = base_steps or steps(head.baseline)
+            cells = [_mean(comparison, arm, name, base, metric) for arm in (INPUT, head.baseline)]
+            for arm in others:
+                figure = comparison.figure(arm, name, steps(arm), metric, base_steps)
+                cells.append("not done yet" if figure is None else told_difference(figure, metric))
+                verdicts[arm].update([figure.verdict] if figure is not None else [])
+            yield row([name, *cells])
+    yield ""
+    sets = sum(len(results.head.sets) for results in known.values())
+    for arm, count in verdicts.items():
+        told = ", ".join(f"{verdict} on {count[verdict]}" for verdict in ("better", "worse", NO_DIFFERENCE))
+        yield f"- {arm}: {told}, of {sets} sets."
+    yield ""
+
+
+def _mean(comparison: Comparison, arm: str, name: str, steps: int, metric: str) -> str:
+    figure = comparison.figure(arm, name, steps, metric)
+    return "" if figure is None else number(figure.mean, metric)
