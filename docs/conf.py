@@ -49,6 +49,7 @@ copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
 nitpicky = True
+nitpick_ignore = [("py:class", "Axes")]  # matplotlib's, which msloss imports for type checkers alone
 nitpick_ignore_regex = [
     (r"py:.*", r"(.*\.)?_[A-Za-z]\w*"),  # type variables, which have no page
 ]

@@ -1,4 +1,4 @@
-"""Types of options as they are in Python, without what the command line is told of them.
+"""Types and defaults of options as they are in Python, without what the command line is told of them.
 
 ``lr: Annotated[float, arg(name="lr")]`` is a float to whoever reads the reference.
 """
@@ -14,6 +14,7 @@ from sphinx.application import Sphinx
 def setup(app: Sphinx) -> dict[str, Any]:
     """Strip annotations before they are shown."""
     app.connect("autodoc-before-process-signature", _strip)
+    app.connect("autodoc-process-signature", _readable)
     return {"parallel_read_safe": True}
 
 
@@ -27,6 +28,13 @@ def _strip(_: Sphinx, shown: Any, __: object) -> None:
         own.update({name: plain[name] for name in own if name in plain})
     taken = owner.__init__.__annotations__
     taken.update({name: plain[name] for name in taken if name in plain})
+
+
+def _readable(
+    _: Sphinx, __: str, ___: str, ____: Any, _____: object, signature: str | None, returned: str | None
+) -> tuple[str | None, str | None]:
+    """Write a default that is made anew for each object as dots; Sphinx takes it for no Python otherwise."""
+    return signature and signature.replace("<factory>", "..."), returned
 
 
 def _owner(shown: Any) -> Any:
