@@ -36,7 +36,7 @@ class Page(HTMLParser):
         for key in ("href", "src", "data"):
             if found.get(key) and (tag, key) != ("link", "data"):
                 self.links.append(found[key] or "")
-        if tag == "img" and not found.get("alt"):
+        if tag == "img" and "alt" not in found:
             self.undescribed.append(found.get("src") or "")
 
 

@@ -61,6 +61,8 @@ sphinx_gallery_conf = {
     "filename_pattern": r"/\d\d_",
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,
+    "capture_repr": (),
+    "download_all_examples": False,
     "show_memory": False,
     "write_computation_times": False,
     "show_signature": False,

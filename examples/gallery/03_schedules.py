@@ -62,7 +62,7 @@ for axis, (name, weigh) in zip(axes, weights.items(), strict=True):
         axis.bar([t + 0.27 * (offset - 1) for t in range(1, m + 1)], weigh(m), width=0.25, label=f"M = {m}")
     axis.set(title=name, xlabel="step t", xticks=range(1, 6))
 axes[0].set_ylabel("w_t")
-axes[0].legend()
+axes[1].legend()
 
 # %%
 # Terms of a criterion may weigh differently: here pixels count at every step, features at the last alone. ``terms``

@@ -32,7 +32,7 @@ def pixels(images: Tensor) -> np.ndarray:
     return images[0].permute(1, 2, 0).numpy()
 
 
-scene, mirrored = photograph("coffee"), photograph("astronaut").flip(3)
+scene, mirrored = photograph("coffee"), photograph("rocket").flip(3)
 composites = {
     "hazy": screen(scene, mirrored, [1]),
     "in focus": partial(linear, sharp=1.0)(scene, mirrored, [1]),
