@@ -30,8 +30,10 @@ lint: $(VENV)/.dev  ## check style
 types: $(VENV)/.dev  ## check types
 	$(BIN)/mypy
 
-docs: $(VENV)/.docs  ## build the documentation in docs/_build
+docs: $(VENV)/.docs  ## check the spelling, build the documentation in docs/_build and check its links
+	$(BIN)/codespell
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build
+	$(BIN)/python docs/check_html.py docs/_build
 
 bench: $(VENV)/.dev  ## measure loss, networks, recipes, trainings and exports beside the same by hand, and the photo tool
 	$(BIN)/python tests/benchmarks/bench_loss.py --json out/bench.json
@@ -43,7 +45,7 @@ bench: $(VENV)/.dev  ## measure loss, networks, recipes, trainings and exports b
 	$(BIN)/python tests/benchmarks/bench_photo.py --json out/bench_photo.json
 
 clean:  ## remove what the targets made
-	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest build dist docs/_build out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest build dist docs/_build docs/gallery out .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/.dev $(VENV)/.docs $(VENV)-oldest/.dev $(VENV)-newest/.dev: pyproject.toml
 	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)

@@ -1,12 +1,18 @@
 """The documentation shows what the code has."""
 
+import ast
 import json
+import re
 import runpy
+import zlib
 from dataclasses import fields
+from importlib import import_module
 from itertools import product
 from pathlib import Path
-from typing import get_args
+from types import SimpleNamespace
+from typing import Any, get_args
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -21,6 +27,7 @@ from msloss_sirr.synthesis.tasks import TASKS
 from msloss_sirr.training.presets import PRESETS
 
 DOCS = Path(__file__).parent.parent / "docs"
+RECIPES_OF_CONTRIBUTORS = ("schedule", "backbone", "data-set", "recipe")
 
 
 def test_figure_of_the_architecture_is_drawn_from_it() -> None:
@@ -128,3 +135,107 @@ def test_plots_of_results_are_there() -> None:
     page = "".join((DOCS / "evidence" / f"{name}.md").read_text(encoding="utf-8") for name in ("multi-step", "why"))
     shown = [line.partition("](")[2].rstrip(")") for line in page.splitlines() if line.startswith("![")]
     assert all((DOCS / "evidence" / file).exists() for file in shown)
+
+
+def named(name: str) -> Any:
+    """Import what a dotted name stands for."""
+    module, _, last = name.rpartition(".")
+    try:
+        return getattr(import_module(module), last)
+    except ModuleNotFoundError:
+        return getattr(named(module), last)
+
+
+def test_every_name_and_test_that_the_paper_maps_to_is_there() -> None:
+    page = (DOCS / "paper" / "index.md").read_text(encoding="utf-8")
+    names, tests = set(re.findall(r"`~?(msloss[\w.]+)`", page)), set(re.findall(r"`(tests/\w[^`]+)`", page))
+    for name in names:
+        named(name)
+    for test in tests - {"tests/test_docs.py"}:
+        file, _, function = test.partition("::")
+        tree = ast.parse((DOCS.parent / file).read_text(encoding="utf-8"))
+        assert function in {each.name for each in tree.body if isinstance(each, ast.FunctionDef)}, test
+    rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith("| the paper |")]
+    for row in rows:
+        if set(row) - set("|- "):
+            assert "`~msloss" in row, row
+            assert "::test_" in row, row
+    for number in range(1, 6):
+        assert f"| equation {number}," in page
+        assert f"| table {number}," in page
+
+
+@pytest.mark.parametrize("name", ["start/loop", *(f"contributing/{what}" for what in RECIPES_OF_CONTRIBUTORS)])
+def test_code_of_a_page_runs(name: str) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```", (DOCS / f"{name}.md").read_text(encoding="utf-8"), re.S | re.M)
+    assert len(blocks) > 1
+    here: dict[str, Any] = {"__name__": "page"}
+    for block in blocks:
+        exec(compile(block, f"{name}.md", "exec"), here)
+
+
+def test_names_that_others_document_are_theirs() -> None:
+    read_names = runpy.run_path(str(DOCS / "extensions" / "outside.py"))["read_names"]
+    names = list(read_names(DOCS / "outside.txt"))
+    assert len(names) > 10
+    for each in names:
+        assert isinstance(named(each.name), type) or each.name.startswith("collections.abc.")
+        assert each.site.startswith("https://")
+
+
+@pytest.mark.parametrize(
+    ("body", "mistake"),
+    [
+        ('<a href="gone.html">x</a>', "page.html: gone.html leads nowhere"),
+        ('<a href="other.html#gone">x</a>', "page.html: other.html#gone has no such place on its page"),
+        ('<a href="#gone">x</a>', "page.html: #gone has no such place on its page"),
+        ('<img src="gone.png" alt="x">', "page.html: gone.png leads nowhere"),
+        ('<img src="there.png">', "page.html: there.png has no words in its place (alt)"),
+        ('<a href="other.html#here">x</a><a id="a" href="#a">x</a><a href="https://gone.example">x</a>', None),
+    ],
+)
+def test_links_of_what_was_built_are_checked(body: str, mistake: str | None, tmp_path: Path) -> None:
+    mistakes = runpy.run_path(str(DOCS / "check_html.py"))["mistakes"]
+    (tmp_path / "page.html").write_text(body)
+    (tmp_path / "other.html").write_text('<p id="here">')
+    (tmp_path / "there.png").touch()
+    assert list(mistakes(tmp_path)) == ([] if mistake is None else [mistake])
+
+
+def test_public_names_without_a_reference_are_named(tmp_path: Path) -> None:
+    undocumented = runpy.run_path(str(DOCS / "check_html.py"))["undocumented"]
+    known = "msloss.gamma py:function 1 a.html#$ -\nmsloss_sirr.training.loop.train py:function 1 a.html#$ -\n"
+    (tmp_path / "objects.inv").write_bytes(b"#\n#\n#\n#\n" + zlib.compress(known.encode()))
+    missing = list(undocumented(tmp_path))
+    assert "msloss.mean is not in the reference" in missing
+    assert not {"msloss.gamma is not in the reference", "msloss_sirr.train is not in the reference"} & set(missing)
+
+
+def test_front_page_shows_the_median() -> None:
+    drawing = runpy.run_path(str(DOCS / "draw_front.py"))
+    names = iter(range(60, 0, -1))
+    drawing["median"].__globals__["judged"] = lambda *_: SimpleNamespace(gain=next(names))
+    assert drawing["median"](None).gain == 30
+    assert not list(names)
+
+
+def test_front_page_has_the_picture_that_is_drawn() -> None:
+    drawing = runpy.run_path(str(DOCS / "draw_front.py"))
+    one = drawing["judged"](msloss_sirr.Remover.from_pretrained(), "clip", "motorcycle_left.png", "coffee.png")
+    page = (DOCS / "index.md").read_text(encoding="utf-8")
+    assert f"{one.scores.before.psnr:.1f} dB from the scene" in page
+    assert f"leaves it, {one.scores.after.psnr:.1f} dB" in page
+    with Image.open(DOCS / "images" / "front.jpg") as picture:
+        there = np.asarray(picture.convert("RGB"), dtype=float)
+    assert np.abs(np.asarray(drawing["draw"](one), dtype=float) - there).mean() < 6  # JPEG
+
+
+def test_every_page_is_in_the_contents() -> None:
+    listed = {"index"}
+    for path in DOCS.rglob("*.md"):
+        for contents in re.findall(r"```{toctree}\n(.*?)```", path.read_text(encoding="utf-8"), re.S):
+            for line in contents.splitlines():
+                if line and not line.startswith(":"):
+                    listed.add(str((path.parent / line).relative_to(DOCS)))
+    pages = {str(path.relative_to(DOCS).with_suffix("")) for path in DOCS.rglob("*.md") if "_build" not in path.parts}
+    assert pages == listed - {"gallery/index"}

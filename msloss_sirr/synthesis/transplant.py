@@ -29,7 +29,7 @@ def transplant(scene: Tensor, reflection: Tensor, seeds: Sequence[int]) -> Compo
         seeds: one for each image of the batch.
 
     Returns:
-        I, T and R in [0, 1]: T is the scene, and R = I - T. Every image is kept.
+        I, T and R in [0, 1]; T is the scene, and R = I - T. Every image is kept.
 
     Raises:
         ValueError: if there are more or fewer seeds than images.
@@ -52,7 +52,7 @@ def reflection_of(ambient: Tensor, transmission: Tensor) -> Tensor:
         transmission: the same scene without the glass, the same shape.
 
     Returns:
-        The same shape: the reflection on black, sRGB-encoded, [0, 1].
+        An image of that shape, the reflection on black, sRGB-encoded, [0, 1].
     """
     seen, behind = linear_light(ambient), linear_light(registered(transmission, ambient))
     two, three = (torch.full((len(ambient),), sigma) for sigma in (2.0, 3.0))
