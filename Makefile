@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TOGETHER ?= --numprocesses auto --dist loadfile
 
-.PHONY: help demo test oldest newest lint types docs bench clean
+.PHONY: help demo test oldest newest lint types docs bench dist extras clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -42,8 +42,17 @@ bench: $(VENV)/.dev  ## measure loss, networks, recipes, trainings and exports b
 	$(BIN)/python tests/benchmarks/bench_export.py --json out/bench_export.json
 	$(BIN)/python tests/benchmarks/bench_photo.py --json out/bench_photo.json
 
+dist: $(VENV)-release/.tools  ## build the source archive, and from it the wheel, in dist, and check what they hold
+	rm -rf dist
+	$(VENV)-release/bin/python -m build --outdir dist
+	$(VENV)-release/bin/python -m twine check --strict dist/*
+	$(VENV)-release/bin/python tests/release/archives.py dist
+
+extras: dist  ## install the wheel with each extra alone, and run what the extra is for (12 GB of disk, 20 minutes)
+	$(VENV)-release/bin/python tests/release/extras.py dist/*.whl
+
 clean:  ## remove what the targets made
-	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest build dist docs/_build out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest $(VENV)-release build dist docs/_build out .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/.dev $(VENV)/.docs $(VENV)-oldest/.dev $(VENV)-newest/.dev: pyproject.toml
 	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
@@ -51,3 +60,10 @@ $(VENV)/.dev $(VENV)/.docs $(VENV)-oldest/.dev $(VENV)-newest/.dev: pyproject.to
 	touch $@
 
 $(VENV)-oldest/.dev: PINNED = "torch==2.6.*" "torchvision==0.21.*"
+
+$(VENV)-release/.tools:
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade $(TOOLS)
+	touch $@
+
+$(VENV)-release/.tools: TOOLS = pip build twine

@@ -1,0 +1,106 @@
+"""What is installed, and what the files about the project say of it."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import metadata, packages_distributions, requires
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import msloss
+import msloss_sirr
+
+LIBRARY, APPLICATION = (Path(str(package.__file__)).parent for package in (msloss, msloss_sirr))
+OURS = {"msloss", "msloss_sirr"}
+FOR_USERS = ("app", "export", "heif", "plot", "sirr", "tensorboard")
+WITHOUT = """
+import sys
+sys.modules.update(dict.fromkeys({packages}))  # as if they were not installed
+"""
+
+
+def brought(extra: str = "") -> set[str]:
+    """Return the names of what an extra requires, with the extras that it is made of, beyond what all have."""
+    wanted = map(Requirement, requires("msloss") or [])
+    every = {canonicalize_name(each.name) for each in wanted if each.marker is None}
+    if not extra:
+        return every
+    wanted = map(Requirement, requires("msloss") or [])
+    chosen = {canonicalize_name(each.name) for each in wanted if each.marker and each.marker.evaluate({"extra": extra})}
+    return chosen - {"msloss"}
+
+
+def imported(package: Path) -> set[str]:
+    """Return the names of the packages that modules import, at their heads or when they need them."""
+    return set(_imported(package)) - OURS - set(sys.stdlib_module_names)
+
+
+def _imported(package: Path) -> Iterator[str]:
+    for path in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                yield from (name.name.partition(".")[0] for name in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module == "torch.utils.tensorboard":
+                yield "tensorboard"  # which is what that is a door to
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                yield node.module.partition(".")[0]
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "needed":
+                yield from (str(word.value) for word in node.args if isinstance(word, ast.Constant))
+
+
+def distributions(modules: set[str]) -> set[str]:
+    """Return the names under which modules are installed."""
+    known = packages_distributions()
+    return {canonicalize_name(known[module][0]) for module in modules}
+
+
+def run(code: str, *packages: str) -> subprocess.CompletedProcess[str]:
+    """Run code as if packages were not installed."""
+    words = [sys.executable, "-c", WITHOUT.format(packages=packages) + code]
+    return subprocess.run(words, capture_output=True, text=True)
+
+
+def test_the_library_requires_torch_alone() -> None:
+    assert brought() == {"torch"}
+    assert distributions(imported(LIBRARY)) == {"torch", *brought("plot")}
+
+
+def test_extras_bring_what_the_application_imports_and_nothing_else() -> None:
+    extras = {extra: brought(extra) for extra in FOR_USERS}
+    assert distributions(imported(APPLICATION)) | {"torch"} == set().union({"torch"}, *extras.values())
+    for extra in set(FOR_USERS) - {"sirr", "plot"}:
+        assert extras[extra] > extras["sirr"]
+
+
+def test_all_is_all_of_them() -> None:
+    extras = set(metadata("msloss").get_all("Provides-Extra") or []) - {"all"}
+    assert brought("all") == set().union(*map(brought, extras))
+    assert brought("dev") >= set().union(*map(brought, FOR_USERS))
+
+
+@pytest.mark.parametrize(("package", "when"), [("tyro", "at once"), ("safetensors", "once a remover is read")])
+def test_without_its_extra_the_command_names_it(package: str, when: str, tmp_path: Path) -> None:
+    words = ["msloss-sirr", "export", "--onnx", str(tmp_path / "remover.onnx")]
+    done = run(f"sys.argv = {words}; from msloss_sirr.__main__ import run; run()", package)
+    assert done.returncode == 2
+    assert done.stderr == f'msloss-sirr: {package} is not installed; pip install "msloss[sirr]"\n'
+
+
+def test_without_its_extra_a_public_name_names_it() -> None:
+    done = run("from msloss_sirr import Layers, Remover", "PIL")
+    told = 'msloss_sirr.Remover cannot be imported: PIL is not installed; pip install "msloss[sirr]"'
+    assert done.stderr.splitlines()[-1] == f"ImportError: {told}"
+
+
+def test_a_module_that_the_project_lacks_is_no_missing_extra() -> None:
+    done = run("from msloss_sirr.__main__ import run; run()", "msloss_sirr.cli.main")
+    assert done.stderr.splitlines()[-1].startswith("ModuleNotFoundError: import of msloss_sirr.cli.main halted")
+
+
+def test_both_packages_are_typed() -> None:
+    for package in (LIBRARY, APPLICATION):
+        assert (package / "py.typed").exists()
