@@ -1,6 +1,7 @@
 """What is installed, and what the files about the project say of it."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from packaging.utils import canonicalize_name
 import msloss
 import msloss_sirr
 
+ROOT = Path(__file__).parent.parent
 LIBRARY, APPLICATION = (Path(str(package.__file__)).parent for package in (msloss, msloss_sirr))
 OURS = {"msloss", "msloss_sirr"}
 FOR_USERS = ("app", "export", "heif", "plot", "sirr", "tensorboard")
@@ -104,3 +106,13 @@ def test_a_module_that_the_project_lacks_is_no_missing_extra() -> None:
 def test_both_packages_are_typed() -> None:
     for package in (LIBRARY, APPLICATION):
         assert (package / "py.typed").exists()
+
+
+def test_constraints_have_every_requirement_once() -> None:
+    lines = (ROOT / ".ci" / "constraints.txt").read_text().splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[a-z0-9-]+==[0-9][A-Za-z0-9.!]*", line) for line in pins)
+    found = {line.partition("==")[0]: line.partition("==")[2] for line in pins}
+    assert len(found) == len(pins)
+    for requirement in map(Requirement, requires("msloss") or []):
+        assert requirement.specifier.contains(found[canonicalize_name(requirement.name)])
