@@ -2,13 +2,16 @@
 
 import ast
 import re
+import runpy
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.metadata import metadata, packages_distributions, requires
+from importlib.metadata import metadata, packages_distributions, requires, version
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -106,6 +109,53 @@ def test_a_module_that_the_project_lacks_is_no_missing_extra() -> None:
 def test_both_packages_are_typed() -> None:
     for package in (LIBRARY, APPLICATION):
         assert (package / "py.typed").exists()
+
+
+TAGGED = runpy.run_path(str(ROOT / "tests" / "release" / "tag.py"))["problems"]
+
+
+@pytest.fixture
+def released(tmp_path: Path) -> Path:
+    """The files that say a version, as they are on the day when it is released."""
+    for name in ("pyproject.toml", "CITATION.cff"):
+        shutil.copy(ROOT / name, tmp_path)
+    entry = f"# Changelog\n\n## {version('msloss')} - 2027-01-31\n\n### Added\n\n- All.\n\n## 0.0.1 - 2026-01-01\n"
+    (tmp_path / "CHANGELOG.md").write_text(entry)
+    return tmp_path
+
+
+def test_a_tag_is_the_version_that_every_file_names(released: Path) -> None:
+    tag = f"v{version('msloss')}"
+    assert TAGGED(tag, released) == []
+    assert [line.partition(";")[0] for line in TAGGED("v0", released)] == [
+        f"the tag is v0, and pyproject.toml has version {version('msloss')}"
+    ]
+    changes, cited = released / "CHANGELOG.md", released / "CITATION.cff"
+    cited.write_text(re.sub(r"(?m)^version: .+$", "version: 9", cited.read_text()))
+    changes.write_text(changes.read_text().replace("- All.", ""))
+    assert [line.partition(" ")[0] for line in TAGGED(tag, released)] == ["CITATION.cff", "CHANGELOG.md"]
+    changes.write_text(changes.read_text().replace("2027-01-31", "not yet"))
+    assert 'has no heading "## ' in TAGGED(tag, released)[-1]
+
+
+def test_the_changelog_tells_of_this_version() -> None:
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(rf"(?m)^## {re.escape(version('msloss'))} - (unreleased|\d{{4}}-\d\d-\d\d)$", changes)
+    assert re.search(rf"(?m)^version: {re.escape(version('msloss'))}$", (ROOT / "CITATION.cff").read_text())
+
+
+def test_workflows_run_targets_that_there_are() -> None:
+    targets = set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text()))
+    workflows = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / ".github/workflows").glob("*.yml")}
+    steps = [step for flow in workflows.values() for job in flow["jobs"].values() for step in job.get("steps", ())]
+    made = " ".join(step["run"] for step in steps if step.get("run", "").startswith("make "))
+    assert {word for word in made.split() if word.isalpha()} - {"make"} <= targets
+    jobs = workflows["checks"]["jobs"]
+    assert set(jobs["tests"]["strategy"]["matrix"]["torch"]) <= targets
+    pythons = {line.rpartition(" ")[2] for line in metadata("msloss").get_all("Classifier") or [] if ":: 3." in line}
+    assert set(jobs["tests"]["strategy"]["matrix"]["python"]) == pythons
+    assert workflows["release"]["jobs"]["checks"]["uses"] == "./.github/workflows/checks.yml"
+    assert {"checks", "tag"} <= set(workflows["release"]["jobs"]["publish"]["needs"])
 
 
 def test_constraints_have_every_requirement_once() -> None:
