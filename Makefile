@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 TOGETHER ?= --numprocesses auto --dist loadfile
+# A file of versions that pip is to take, such as .ci/constraints.txt; by default it takes the newest.
+CONSTRAINTS ?=
 
-.PHONY: help demo test oldest newest lint types docs bench clean
+.PHONY: help demo test oldest newest lint types docs bench dist extras constraints clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -44,12 +46,34 @@ bench: $(VENV)/.dev  ## measure loss, networks, recipes, trainings and exports b
 	$(BIN)/python tests/benchmarks/bench_export.py --json out/bench_export.json
 	$(BIN)/python tests/benchmarks/bench_photo.py --json out/bench_photo.json
 
+dist: $(VENV)-release/.tools  ## build the source archive, and from it the wheel, in dist, and check what they hold
+	rm -rf dist
+	$(VENV)-release/bin/python -m build --outdir dist
+	$(VENV)-release/bin/python -m twine check --strict dist/*
+	$(VENV)-release/bin/python tests/release/archives.py dist
+
+extras: dist  ## install the wheel with each extra alone, and run what the extra is for (12 GB of disk, 20 minutes)
+	$(VENV)-release/bin/python tests/release/extras.py dist/*.whl
+
+constraints: $(VENV)-constraints/.tools  ## resolve the versions in .ci/constraints.txt anew, by python3.12
+	$(VENV)-constraints/bin/python tests/release/constraints.py > $(VENV)-constraints/constraints.txt
+	cp $(VENV)-constraints/constraints.txt .ci/constraints.txt
+
 clean:  ## remove what the targets made
-	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest build dist docs/_build docs/gallery out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest $(VENV)-release $(VENV)-constraints build dist docs/_build docs/gallery out .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/.dev $(VENV)/.docs $(VENV)-oldest/.dev $(VENV)-newest/.dev: pyproject.toml
 	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
-	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[$(subst .,,$(@F))]" $(PINNED)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[$(subst .,,$(@F))]" $(PINNED) $(addprefix --constraint=,$(CONSTRAINTS))
 	touch $@
 
 $(VENV)-oldest/.dev: PINNED = "torch==2.6.*" "torchvision==0.21.*"
+
+$(VENV)-release/.tools $(VENV)-constraints/.tools:
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade $(TOOLS)
+	touch $@
+
+$(VENV)-release/.tools: TOOLS = pip build twine
+$(VENV)-constraints/.tools: TOOLS = pip
+$(VENV)-constraints/.tools: PYTHON = python3.12

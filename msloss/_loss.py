@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
 from torch import Tensor, nn
@@ -120,6 +120,16 @@ class MultiStepLoss(nn.Module):
         if not 1 <= current <= self.steps:
             raise ValueError(f"the schedule asks for {current} steps but the loss has steps={self.steps}")
         return current
+
+    if TYPE_CHECKING:  # nn.Module says of its calls nothing but Any
+
+        @overload
+        def __call__(self, x: Any, y: Any, /, *cond: Any, details: Literal[False] = False, **named: Any) -> Tensor: ...
+        @overload
+        def __call__(self, x: Any, y: Any, /, *cond: Any, details: Literal[True], **named: Any) -> StepLosses: ...
+        @overload
+        def __call__(self, x: Any, y: Any, /, *cond: Any, details: bool, **named: Any) -> Tensor | StepLosses: ...
+        def __call__(self, x: Any, y: Any, /, *cond: Any, details: bool = False, **named: Any) -> Any: ...
 
     def forward(self, x: Any, y: Any, /, *cond: Any, details: bool = False, **named_cond: Any) -> Tensor | StepLosses:
         """Return the multi-step loss of input ``x`` against target ``y``; see the class."""

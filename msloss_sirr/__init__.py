@@ -88,4 +88,11 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for, so that ``msloss-sirr --help`` need not wait for torch."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    try:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    except ModuleNotFoundError as error:
+        from msloss_sirr.errors import wanting
+
+        if (told := wanting(error)) is None:
+            raise
+        raise ImportError(f"{__name__}.{name} cannot be imported: {told}") from error

@@ -1,6 +1,22 @@
-"""``python -m msloss_sirr``: the command line."""
+"""``python -m msloss_sirr`` and ``msloss-sirr``: the command line, if what it needs is installed."""
 
-from msloss_sirr.cli import main
+import sys
+
+from msloss_sirr.errors import wanting
+
+
+def run() -> None:
+    """Run the command line; without the packages that it needs, say in one line which extra brings them."""
+    try:
+        from msloss_sirr.cli import main
+
+        main()
+    except ModuleNotFoundError as error:
+        if (told := wanting(error)) is None:
+            raise
+        print(f"msloss-sirr: {told}", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+
 
 if __name__ == "__main__":
-    main()
+    run()

@@ -1,5 +1,7 @@
 """The errors that users of the command line can cause; they are shown a single line."""
 
+import sys
+
 
 class InputError(Exception):
     """Something the user gave cannot be used; the message names it, and says what to do.
@@ -28,3 +30,21 @@ def in_words(error: BaseException, *, named: bool = False) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if named and error.filename else error.strerror
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def wanting(error: ModuleNotFoundError) -> str | None:
+    """Return in one line which package is not installed, and the extra that brings what this one is built on.
+
+    Args:
+        error: what an import raised.
+
+    Returns:
+        ``None`` if what is missing is a module of Python or of the project, which no extra brings.
+
+    >>> wanting(ModuleNotFoundError(name="timm.models"))
+    'timm is not installed; pip install "msloss[sirr]"'
+    """
+    package = (error.name or "").partition(".")[0]
+    if not package or package in {*sys.stdlib_module_names, "msloss", "msloss_sirr"}:
+        return None
+    return f'{package} is not installed; pip install "msloss[sirr]"'

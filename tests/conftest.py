@@ -23,3 +23,6 @@ torch.manual_seed(0)
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+collect_ignore = ["typing", "release"]
+"""Code for a type checker, part of it wrong, and what `make extras` and `make dist` run."""

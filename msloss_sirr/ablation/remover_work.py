@@ -90,7 +90,7 @@ class RemoverWork:
 def _wanted(name: str, why: str) -> str:
     """Return what a metric waits for, in words without paths.
 
-    >>> _wanted("lpips_alex", "the package lpips is not installed; pip install lpips")
+    >>> _wanted("lpips_alex", "the package lpips is not installed; pip install 'msloss[sirr]'")
     'the package lpips'
     """
     package, missing, _ = why.partition(" is not installed")

@@ -111,7 +111,7 @@ def load_perceptual(config: LpipsConfig, device: torch.device | str = "cpu") -> 
                 raise
             wanting[name] = str(error)
         except ModuleNotFoundError as error:
-            wanting[name] = f"the package {error.name} is not installed; pip install {error.name}"
+            wanting[name] = f'the package {error.name} is not installed; pip install "msloss[sirr]"'
     return Perceptual(networks, wanting)
 
 

@@ -24,7 +24,7 @@ class Tracker:
             try:
                 from torch.utils.tensorboard import SummaryWriter  # noqa: F401
             except ImportError as error:
-                raise InputError("--tensorboard needs TensorBoard; install msloss[tensorboard]") from error
+                raise InputError('--tensorboard needs TensorBoard: pip install "msloss[tensorboard]"') from error
 
     def numbers(self, values: Mapping[str, float], step: int) -> None:
         """Write numbers by name; those of later steps, from before an interruption, are hidden."""

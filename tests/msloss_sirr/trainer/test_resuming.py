@@ -256,6 +256,26 @@ def damage(path: Path) -> None:
     path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
 
 
+class Trap:
+    """What a pickle would make a file of, when it is loaded in full."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_a_state_runs_nothing_that_others_have_put_into_it(tmp_path: Path) -> None:
+    sprung = tmp_path / "sprung"
+    torch.save({"epoch": Trap(sprung)}, tmp_path / "state.pt")
+    with pytest.raises(InputError, match=r"state\.pt is damaged; begin a new run"):
+        StateFiles(tmp_path, frozenset({"epoch"})).load(print)
+    assert not sprung.exists()
+    torch.load(tmp_path / "state.pt", weights_only=False)  # it would have
+    assert sprung.exists()
+
+
 def test_a_damaged_state_gives_way_to_the_one_before(
     full: TrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
