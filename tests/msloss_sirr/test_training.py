@@ -113,6 +113,18 @@ def test_run_folder_is_not_taken_twice(config: TrainConfig, tmp_path: Path) -> N
     assert train(dataclasses.replace(config, resume=True)) == best
 
 
+def test_what_a_run_came_to_outlives_its_state(config: TrainConfig) -> None:
+    config = dataclasses.replace(config, epochs=1)
+    train(config)
+    kept = {path: path.read_bytes() for path in config.out.rglob("*") if path.is_file() and "state" not in path.name}
+    for state in config.out.glob("state*.pt"):
+        state.unlink()
+    for resume in (False, True):
+        with pytest.raises(InputError, match="holds a run already, but no state to resume it from; give another --out"):
+            train(dataclasses.replace(config, resume=resume))
+    assert kept == {path: path.read_bytes() for path in config.out.rglob("*") if path.is_file()}
+
+
 @pytest.mark.parametrize("name", ["best.safetensors", "metrics.jsonl"])
 def test_other_files_are_not_overwritten(config: TrainConfig, name: str) -> None:
     config.out.mkdir()
