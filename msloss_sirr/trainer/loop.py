@@ -287,7 +287,10 @@ class Trainer:
             self._tally.load_state_dict(mine["tally"], self.accelerator.device)
             self.damage.recall(mine["damaged"])
             set_random_state(mine["random"], self.accelerator.device)
-            self.progress.resume(self._place, self._pace)
+            if self._pace.fraction >= 1 and self._epoch and not self._batch:
+                self.progress.note(f"the training in {self.folder.path} has ended already")
+            else:
+                self.progress.resume(self._place, self._pace)
         except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise InputError(f"the state in {self.folder.path} does not fit this training: {first}") from error

@@ -61,15 +61,17 @@ class RunFolder:
     def check(self, config: RunConfig) -> None:
         """Raise ``InputError`` unless the run can begin here, or is the one to resume.
 
-        One that ended before it had saved anything is in nobody's way; to resume it is to begin it.
+        One that ended before it had saved anything is in nobody's way; to resume it is to begin it. One whose state is
+        gone, but not what it came to, can neither be resumed nor begun.
         """
-        if not config.resume:
-            files = (*self._states.paths, self._metrics, self.best, self.last, self.samples)
-            if any(file.exists() for file in files):
-                raise InputError(f"{self.path} holds a run already; continue it with --resume, or give another --out")
-        elif not self._config.exists():
+        results = any(file.exists() for file in (self._metrics, self.best, self.last, self.samples))
+        if not config.resume and saved(self.path):
+            raise InputError(f"{self.path} holds a run already; continue it with --resume, or give another --out")
+        if config.resume and not self._config.exists():
             raise InputError(f"{self.path} holds no run to resume; leave out --resume to begin one")
         if not saved(self.path):
+            if results:  # to begin anew would replace them
+                raise InputError(f"{self.path} holds a run already, but no state to resume it from; give another --out")
             if self._config.exists() and "epoch_images" not in _read(self._config, dict):
                 raise InputError(f"{self._config} is of no training, and would be replaced; give another --out")
             return

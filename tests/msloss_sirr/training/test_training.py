@@ -101,7 +101,7 @@ def test_only_photos_or_only_pairs(config: TrainConfig, tmp_path: Path) -> None:
     train(drawing(dataclasses.replace(config, epochs=1, out=tmp_path / "other", precision="bfloat16"), photos=()))
 
 
-def test_run_folder_is_not_taken_twice(config: TrainConfig, tmp_path: Path) -> None:
+def test_run_folder_is_not_taken_twice(config: TrainConfig, capsys: pytest.CaptureFixture[str]) -> None:
     config = dataclasses.replace(config, epochs=1)
     with pytest.raises(InputError, match="holds no run to resume"):
         train(dataclasses.replace(config, resume=True))
@@ -110,7 +110,21 @@ def test_run_folder_is_not_taken_twice(config: TrainConfig, tmp_path: Path) -> N
         train(config)
     with pytest.raises(InputError, match=r"another configuration \(batch: 4 then, 2 now, lr: .*resume it with its own"):
         train(dataclasses.replace(config, resume=True, batch=2, lr=0.1))
+    capsys.readouterr()
     assert train(dataclasses.replace(config, resume=True)) == best
+    assert capsys.readouterr().out.splitlines()[-1] == f"the training in {config.out} has ended already"
+
+
+def test_what_a_run_came_to_outlives_its_state(config: TrainConfig) -> None:
+    config = dataclasses.replace(config, epochs=1)
+    train(config)
+    kept = {path: path.read_bytes() for path in config.out.rglob("*") if path.is_file() and "state" not in path.name}
+    for state in config.out.glob("state*.pt"):
+        state.unlink()
+    for resume in (False, True):
+        with pytest.raises(InputError, match="holds a run already, but no state to resume it from; give another --out"):
+            train(dataclasses.replace(config, resume=resume))
+    assert kept == {path: path.read_bytes() for path in config.out.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("name", ["best.safetensors", "metrics.jsonl"])
