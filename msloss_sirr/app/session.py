@@ -150,7 +150,7 @@ class Session:
         if options.strength == 0:
             what = "at strength 0, it stays as it is."
         elif not changed:
-            what = "no reflection is visible, so it stays as it is."
+            what = "no reflection was found, so it stays as it is."
         return f"{self.source.name}, {width} x {height} pixels: {what}"
 
     def _fresh(self, kind: str) -> Path:

@@ -22,7 +22,7 @@ def run_remove(config: RemoveConfig) -> None:
 
         def tell(done: Done) -> None:
             job = done.job
-            kept = "" if done.changed or config.options.strength == 0 else " (no reflection is visible: as it was)"
+            kept = "" if done.changed or config.options.strength == 0 else " (no reflection was found: as it was)"
             say(f"{job.source} -> {job.transmission}{kept}")
             step(None)
 

@@ -116,7 +116,7 @@ def test_it_is_said_when_nothing_changes(begin: Callable[[Path], Session], tool:
     Image.new("RGB", (40, 30)).save(tmp_path / "black.png")
     session = begin(tmp_path / "black.png")
     shown = session.show(tool.options(1, 1))
-    assert shown.told == "black.png, 40 x 30 pixels: no reflection is visible, so it stays as it is."
+    assert shown.told == "black.png, 40 x 30 pixels: no reflection was found, so it stays as it is."
     assert not pixels_of(shown.reflection).any()
     assert "at strength 0" in session.show(tool.options(0, 1)).told
 

@@ -182,7 +182,7 @@ def test_no_visible_reflection_is_said(visit: Visit, tmp_path: Path) -> None:
     Image.new("RGB", (64, 48), (90, 120, 60)).save(tmp_path / "plain.png")
     give(visit.page, tmp_path / "plain.png")
     shown(visit.page)
-    expect(visit.page.locator("#status")).to_contain_text("no reflection is visible, so it stays as it is")
+    expect(visit.page.locator("#status")).to_contain_text("no reflection was found, so it stays as it is")
     got = download(visit.page, "Download the photograph", tmp_path / "..")
     assert got.read_bytes() == (tmp_path / "plain.png").read_bytes()
 

@@ -135,7 +135,7 @@ def test_no_visible_reflection_leaves_the_file_as_it_is(tmp_path: Path, capsys: 
     words = (tmp_path / "plain.jpg", "--checkpoint", tmp_path / "faint.safetensors")
     run(*words, "-o", tmp_path / "out", "--reflection")
     assert (tmp_path / "out" / "plain.jpg").read_bytes() == (tmp_path / "plain.jpg").read_bytes()
-    assert "no reflection is visible" in capsys.readouterr().out
+    assert "no reflection was found" in capsys.readouterr().out
     assert not pixels_of(tmp_path / "out" / "plain-reflection.jpg").any()
     run(*words, "-o", tmp_path / "plain.png")
     assert np.array_equal(pixels_of(tmp_path / "plain.png"), pixels_of(tmp_path / "plain.jpg"))
