@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from msloss_sirr.errors import wanting
+
 if TYPE_CHECKING:
     from msloss_sirr.data.config import DataConfig
     from msloss_sirr.depth.config import DepthConfig
@@ -91,8 +93,6 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
     except ModuleNotFoundError as error:
-        from msloss_sirr.errors import wanting
-
         if (told := wanting(error)) is None:
             raise
         raise ImportError(f"{__name__}.{name} cannot be imported: {told}") from error

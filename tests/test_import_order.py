@@ -26,6 +26,7 @@ FLOORS = (
 """``msloss``, and what is in ``msloss_sirr``: folders and modules, each above all that it may import."""
 
 LATE = {
+    "msloss_sirr.__main__": "what is not installed is told in a line, and not by what it imports",
     "msloss_sirr.app.serving": "whether gradio is installed is asked before all that the page needs is imported",
     "msloss_sirr.cli": "--help answers before PyTorch is imported",
     "msloss_sirr.depth.source": "timm is imported only where depth is estimated",

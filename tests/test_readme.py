@@ -26,7 +26,7 @@ from msloss_sirr.cli import main
 from msloss_sirr.peers.measuring import Taken, Task, perform
 
 from .msloss_sirr.conftest import save, smooth
-from .msloss_sirr.served import served
+from .msloss_sirr.app.served import served
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
