@@ -25,8 +25,8 @@ from msloss import StepLosses
 from msloss_sirr.cli import main
 from msloss_sirr.peers.measuring import Taken, Task, perform
 
-from .msloss_sirr.conftest import save, smooth
 from .msloss_sirr.app.served import served
+from .msloss_sirr.conftest import save, smooth
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
