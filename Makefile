@@ -52,7 +52,7 @@ dist: $(VENV)-release/.tools  ## build the source archive, and from it the wheel
 	$(VENV)-release/bin/python -m twine check --strict dist/*
 	$(VENV)-release/bin/python tests/release/archives.py dist
 
-extras: dist  ## install the wheel with each extra alone, and run what the extra is for (12 GB of disk, 20 minutes)
+extras: dist  ## install the wheel with each extra alone, and run what the extra is for (needs 8 GB of disk)
 	$(VENV)-release/bin/python tests/release/extras.py dist/*.whl
 
 constraints: $(VENV)-constraints/.tools  ## resolve the versions in .ci/constraints.txt anew, by python3.12
