@@ -64,7 +64,11 @@ class Figures:
         for arm, seed, look in found.probes:
             self._looks.setdefault(arm, {}).setdefault(seed, []).append(look)
         self._iterates: dict[tuple[str, str], dict[str, dict[tuple[int, str, int], float | None]]] = {}
+        self.seeds = _common(found)
+        """The seeds that all arms have been applied with; of others, no iterate counts."""
         for arm, seed, set_name, image, iterate in found.iterates:
+            if seed not in self.seeds:
+                continue
             of_arm = self._iterates.setdefault((arm, set_name), {})
             for name, value in iterate._asdict().items():
                 of_arm.setdefault(name, {})[seed, image, iterate.step] = value
@@ -87,7 +91,7 @@ class Figures:
         return np.asarray(values[:, share >= 0.5].mean(axis=1), dtype=np.float64)
 
     def iterates(self, arm: str, set_name: str, name: str) -> Numbers:
-        """Return a number of the iterates of all seeds and images, ``(S, I, steps + 1)``, NaN where there is none.
+        """Return a number of the iterates of common seeds and images, ``(S, I, steps + 1)``, NaN where there is none.
 
         Args:
             arm: its name.
@@ -120,6 +124,14 @@ class Figures:
         """Return those of an arm's numbers ``(S, ...)`` that are of some seeds."""
         known = sorted(self._looks[arm])
         return numbers[[known.index(seed) for seed in seeds]]
+
+
+def _common(found: Found) -> list[int]:
+    """Return the seeds of the iterates of every arm that has any."""
+    of_arms: dict[str, set[int]] = {}
+    for each in found.iterates:
+        of_arms.setdefault(each.arm, set()).add(each.seed)
+    return sorted(set.intersection(*of_arms.values())) if of_arms else []
 
 
 def ratio_of(t: int) -> Callable[[Look], float]:

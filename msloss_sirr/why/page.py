@@ -41,7 +41,7 @@ def page(found: Found, plots: Mapping[str, str]) -> str:
 def sections(found: Found, plots: Mapping[str, str]) -> Iterator[str]:
     """Yield the lines of a page below its title."""
     figures = Figures(found)
-    yield from _what(found)
+    yield from _what(found, figures.seeds)
     yield from _identity(figures, plots)
     yield from _gradients(figures, plots)
     yield from _residual(figures, plots)
@@ -49,7 +49,7 @@ def sections(found: Found, plots: Mapping[str, str]) -> Iterator[str]:
     yield from _iterates(figures, plots)
 
 
-def _what(found: Found) -> Iterator[str]:
+def _what(found: Found, seeds: Sequence[int]) -> Iterator[str]:
     about = found.about
     if about.unlike:
         yield "**A small-scale version, not the experiment of the paper.**"
@@ -60,6 +60,8 @@ def _what(found: Found) -> Iterator[str]:
     yield from ("", "```console", *(f"$ {line}" for line in commands), "```", "")
     yield from ("| | |", "| --- | --- |")
     yield f"| seeds | {' '.join(map(str, about.seeds))} |"
+    if list(seeds) != about.seeds:
+        yield f"| seeds that all arms have been applied with | {' '.join(map(str, seeds)) or 'none'} |"
     yield f"| looked at | {', '.join(f'{safe(name)} ({count} images)' for name, count in about.sets.items())} |"
     for name in _FACTS:
         if name in about.facts:

@@ -155,6 +155,16 @@ def test_gains_by_strength_are_those_of_the_images_themselves() -> None:
         )
 
 
+def test_iterates_are_of_the_seeds_that_all_arms_have() -> None:
+    found = made()
+    part = [each for each in found.iterates if (each.arm, each.seed) != ("3-step", 2)]
+    shown = page(dataclasses.replace(found, iterates=part), {})
+    assert "| seeds that all arms have been applied with | 0 1 |" in shown
+    assert Figures(dataclasses.replace(found, iterates=part)).iterates("1-step", "val", "psnr").shape[0] == 2
+    assert f"| 3-step | +5.05 | +0.00 [+0.00, +0.00] {NO_DIFFERENCE} |" in shown
+    assert "that all arms have" not in page(found, {})
+
+
 def test_the_best_strength_is_told_and_what_differs_there() -> None:
     shown = page(made(), {})
     # half of the reflection is left, and a quarter is wrong beside it: (1 - s / 2)^2 + (s / 4)^2 is least at 1.6
