@@ -18,7 +18,8 @@ from PIL import Image
 
 import msloss_sirr
 from msloss_sirr import train
-from msloss_sirr.ablation.results import Head, Results, Run, Score, SetFound, write_results
+from msloss_sirr.ablation.figures import NO_DIFFERENCE, Comparison
+from msloss_sirr.ablation.results import Head, Results, Run, Score, SetFound, read_results, write_results
 from msloss_sirr.evaluation.config import ProtocolName
 from msloss_sirr.refgan.config import RefganConfig
 from msloss_sirr.refgan.generator import Generator
@@ -130,6 +131,24 @@ def test_pages_of_results_say_what_the_files_have(name: str) -> None:
     page = (DOCS / "evidence" / f"{name}.md").read_text(encoding="utf-8")
     assert f"<!-- {name}: begin -->\n\n" in page
     assert with_results(page) == page
+
+
+def test_readme_says_of_several_steps_what_the_results_do() -> None:
+    comparison = Comparison(read_results(DOCS / "results" / "multi-step" / "updates.csv"))
+
+    def verdicts(arms: str, sets: str, steps: int) -> set[str]:
+        found = [comparison.figure(arm, name, steps, "psnr") for arm in arms.split() for name in sets.split()]
+        return {each.verdict for each in found if each is not None}
+
+    told = " ".join((DOCS.parent / "README.md").read_text(encoding="utf-8").split())
+    assert "after one application, no difference is seen on real pairs" in told
+    assert verdicts("2-step 3-step", "val", 1) == {NO_DIFFERENCE}
+    assert "those of several are worse on composites of strong reflections" in told
+    assert verdicts("2-step 3-step", "composites-clip composites-screen", 1) == {"worse"}
+    assert "after three, they are better on real pairs" in told
+    assert verdicts("2-step 3-step", "val", 3) == {"better"}
+    assert "Three times the loss of one step is no different from it" in told
+    assert verdicts("3x1-step", "val composites-linear composites-clip composites-screen", 1) == {NO_DIFFERENCE}
 
 
 def test_plots_of_results_are_there() -> None:
