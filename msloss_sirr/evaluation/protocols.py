@@ -6,17 +6,14 @@ from types import MappingProxyType
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from msloss_sirr.evaluation.config import ProtocolName
 from msloss_sirr.evaluation.scores import SMALLEST_SIDE, Scores, score
+from msloss_sirr.evaluation.ssim import GAUSSIAN, UNIFORM, gaussian, mean_ssim, uniform
 from msloss_sirr.images.reading import to_bytes, to_float
-
-_UNIFORM = 7
-_GAUSSIAN = 11
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,8 @@ def whole(estimate: Tensor, truth: Tensor) -> Scores:
     PSNR is of all pixels and channels together. SSIM has a Gaussian window of 11 pixels, sigma 1.5, and is the mean of
     the map over all pixels, borders continued by reflection. It is what a training scores by.
 
-    Source: ``peak_signal_noise_ratio`` and ``structural_similarity_index_measure`` of torchmetrics, as by default.
+    Source: ``peak_signal_noise_ratio`` and ``structural_similarity_index_measure`` of torchmetrics, as by default,
+    the latter in double precision.
     """
     return score(estimate, truth)
 
@@ -78,7 +76,7 @@ def errnet(estimate: Tensor, truth: Tensor) -> Scores:
     """
     a, b = estimate.double(), truth.double()
     psnr = [float(peak_signal_noise_ratio(*channels, data_range=1.0)) for channels in zip(a, b, strict=True)]
-    return Scores(sum(psnr) / len(psnr), _ssim(a, b, _uniform, sample=_UNIFORM**2 / (_UNIFORM**2 - 1)))
+    return Scores(sum(psnr) / len(psnr), mean_ssim(a, b, uniform, sample=UNIFORM**2 / (UNIFORM**2 - 1)))
 
 
 def border4(estimate: Tensor, truth: Tensor) -> Scores:
@@ -92,21 +90,21 @@ def border4(estimate: Tensor, truth: Tensor) -> Scores:
     visonj/XTest, a copy of that project.
     """
     a, b = estimate.double(), truth.double()
-    return Scores(float(peak_signal_noise_ratio(a, b, data_range=1.0)), _ssim(a, b, _gaussian))
+    return Scores(float(peak_signal_noise_ratio(a, b, data_range=1.0)), mean_ssim(a, b, gaussian))
 
 
 PROTOCOLS: Mapping[ProtocolName, Protocol] = MappingProxyType(
     {
         "whole": Protocol(whole, "whole RGB images in 8 bits at their own size", SMALLEST_SIDE),
-        "errnet": Protocol(errnet, "mean over channels, numbers not rounded", _UNIFORM, eight_bit=False),
+        "errnet": Protocol(errnet, "mean over channels, numbers not rounded", UNIFORM, eight_bit=False),
         "multiple32": Protocol(
             errnet,
             "mean over channels, numbers not rounded, images first reduced to multiples of 32",
-            _UNIFORM,
+            UNIFORM,
             multiple=32,
             eight_bit=False,
         ),
-        "border4": Protocol(border4, "RGB images in 8 bits without the outermost 4 pixels", _GAUSSIAN, border=4),
+        "border4": Protocol(border4, "RGB images in 8 bits without the outermost 4 pixels", GAUSSIAN, border=4),
     }
 )
 """By name. ``multiple32`` is `errnet` on images that were reduced, by Pillow's bicubic filter, to the next smaller
@@ -120,43 +118,3 @@ def resized(pixels: Tensor, height: int, width: int) -> Tensor:
         return pixels
     image = Image.fromarray(pixels.permute(1, 2, 0).contiguous().cpu().numpy())
     return torch.from_numpy(np.array(image.resize((width, height), Image.Resampling.BICUBIC))).permute(2, 0, 1)
-
-
-def _ssim(a: Tensor, b: Tensor, windowed: Callable[[Tensor], Tensor], sample: float = 1.0) -> float:
-    """Return the mean SSIM over channels and over windows that lie in the image, in double precision.
-
-    torchmetrics has no covariance of a sample, and takes fifteen times as long in double precision.
-
-    Args:
-        a: ``(3, H, W)`` in [0, 1].
-        b: likewise.
-        windowed: from ``(N, 1, H, W)`` to the weighted means in all windows.
-        sample: what variances and covariances are multiplied by.
-    """
-    c1, c2 = 0.01**2, 0.03**2
-    found = []
-    for x, y in zip(a[:, None], b[:, None], strict=True):  # one at a time: photographs may be large
-        mean_x, mean_y, square_x, square_y, product = windowed(torch.stack([x, y, x * x, y * y, x * y]))
-        spread = sample * (square_x - mean_x**2 + square_y - mean_y**2)
-        shared = sample * (product - mean_x * mean_y)
-        ratio = (2 * mean_x * mean_y + c1) * (2 * shared + c2) / ((mean_x**2 + mean_y**2 + c1) * (spread + c2))
-        found.append(float(ratio.mean()))
-    return sum(found) / len(found)
-
-
-def _uniform(images: Tensor) -> Tensor:
-    return F.avg_pool2d(images, _UNIFORM, stride=1)
-
-
-def _gaussian(images: Tensor) -> Tensor:
-    """Return the means of images ``(N, 1, H, W)`` under a Gaussian of sigma 1.5, 11 pixels, lying in them."""
-    distances = torch.arange(_GAUSSIAN, dtype=images.dtype) - _GAUSSIAN // 2
-    weights = torch.exp(-(distances**2) / (2 * 1.5**2))
-    weights /= weights.sum()
-    for axis in (2, 3):
-        length = images.shape[axis] - _GAUSSIAN + 1
-        total = torch.zeros_like(images.narrow(axis, 0, length))
-        for place, weight in enumerate(weights.tolist()):
-            total.add_(images.narrow(axis, place, length), alpha=weight)
-        images = total
-    return images

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from torchmetrics.functional.image import structural_similarity_index_measure
 
 from msloss_sirr import Evaluation, Layers, Remover, RemoverConfig, Scores, evaluate, score
 from msloss_sirr.data.sources import open_pairs
@@ -65,3 +66,13 @@ def test_steps_are_applied(pairs: Path) -> None:
     quarter = evaluate(lambda x: Layers(x / 2, x), open_pairs(pairs), steps=2)
     assert isinstance(half[0], Evaluation)
     assert all(q.after.psnr < h.after.psnr for q, h in zip(quarter, half, strict=True))
+
+
+@pytest.mark.parametrize("spread", [0.003, 0.1])
+def test_ssim_is_that_of_torchmetrics(spread: float) -> None:
+    target = smooth(1, 120, 163)
+    target[:, :40] = 0.5  # flat, where variances are mere rounding
+    image = (target + spread * torch.randn(target.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+    a, b = (to_bytes(x)[None].double() / 255 for x in (image, target))
+    expected = float(structural_similarity_index_measure(a, b, data_range=1.0))
+    assert score(image, target).ssim == pytest.approx(expected, abs=1e-7)
