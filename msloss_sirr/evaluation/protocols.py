@@ -46,7 +46,7 @@ class Protocol:
         """Return what is measured of an image ``(3, H, W)``: in [0, 1], on the CPU, rounded and cut as configured."""
         clipped = to_float(to_bytes(image)) if self.eight_bit else image.to(torch.float32).clamp(0, 1)
         height, width = clipped.shape[1:]
-        return clipped[:, self.border : height - self.border, self.border : width - self.border].cpu()
+        return clipped[:, self.border : height - self.border, self.border : width - self.border].cpu().contiguous()
 
     def score(self, estimate: Tensor, truth: Tensor) -> Scores:
         """Return the scores of an estimate ``(3, H, W)`` in [0, 1] of the size that `size` tells, and its truth."""
