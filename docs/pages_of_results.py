@@ -122,9 +122,12 @@ def _arms(known: Mapping[str, Results]) -> Iterator[str]:
     for arm, options in arms.items():
         yield f"| arm {arm} | {f'`{options}`' if options else 'nothing is changed'} |"
     yield ""
-    for unlike in dict.fromkeys(head.unlike for head in heads):
-        yield f"What is otherwise than in the paper: {'; '.join(unlike)}."
-    yield ""
+    shared = [each for each in heads[0].unlike if all(each in head.unlike for head in heads)]
+    yield from (f"What is otherwise than in the paper: {'; '.join(shared)}.", "")
+    for name, found in known.items():
+        own = [each for each in found.head.unlike if each not in shared]
+        if own:
+            yield from (f"{COMPARISONS[name]}, besides: {'; '.join(own)}.", "")
 
 
 if __name__ == "__main__":

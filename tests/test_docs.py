@@ -120,6 +120,7 @@ def test_tables_of_tasks_are_those_of_the_results(tmp_path: Path) -> None:
         ["19.75", "+2.76 [+2.63, +2.89] better", "not done yet |"],
     ]
     assert lines.count("- 2-step: better on 1, worse on 1, no difference seen on 0, of 2 sets.") == 3
+    assert lines.count("- 3-step: no verdict, for want of seeds.") == 3
     assert "| jpeg | 2 of 6 | 0:02:01, cpu | `msloss-sirr ablate 5` |" in lines
     assert "- The U-Net: denoising, deblurring, low-light, rain, super-resolution." in lines
     assert "- The network of gated blocks: denoising, deblurring, jpeg, low-light, rain, super-resolution." in lines

@@ -20,12 +20,14 @@ def overview(known: Mapping[str, Results], metric: str = "psnr") -> Iterator[str
     """
     head = next(iter(known.values())).head
     first, *_, last = head.eval_steps
-    own = {run.arm: min(run.most_steps, last) for results in known.values() for run in results.head.runs}
+    runs = [run for results in known.values() for run in results.head.runs]
+    own = {run.arm: min(run.most_steps, last) for run in runs}
     base = head.baseline
     title = title_of(metric) + UNITS.get(metric, "")
     yield from (f"{title}; each network applied once; differences to {base}:", "")
     yield from _table(known, metric, lambda _: first)
-    yield from (f"Each applied as often as in its training; differences to {base}, applied as often as in its own:", "")
+    most = f", {last} times at most" if any(run.most_steps > last for run in runs) else ""
+    yield from (f"Each applied as often as in its training{most}; differences to {base}, as often as in its own:", "")
     yield from _table(known, metric, lambda arm: own.get(arm, first), own.get(base, first))
     yield from (f"Each applied {last} times; differences to {base}, applied as often:", "")
     yield from _table(known, metric, lambda _: last)
@@ -64,13 +66,18 @@ def _table(
             for arm in others:
                 figure = comparison.figure(arm, name, steps(arm), metric, base_steps)
                 cells.append("not done yet" if figure is None else told_difference(figure, metric))
-                verdicts[arm].update([figure.verdict] if figure is not None else [])
+                verdicts[arm].update([figure.verdict] if figure is not None and figure.between is not None else [])
             yield row([name, *cells])
     yield ""
     sets = sum(len(results.head.sets) for results in known.values())
     for arm, count in verdicts.items():
-        told = ", ".join(f"{verdict} on {count[verdict]}" for verdict in ("better", "worse", NO_DIFFERENCE))
-        yield f"- {arm}: {told}, of {sets} sets."
+        if not count.total():
+            yield f"- {arm}: no verdict, for want of seeds."
+            continue
+        told = [f"{verdict} on {count[verdict]}" for verdict in ("better", "worse", NO_DIFFERENCE)]
+        if count.total() < sets:
+            told.append(f"no verdict on {sets - count.total()}")
+        yield f"- {arm}: {', '.join(told)}, of {sets} sets."
     yield ""
 
 

@@ -1,6 +1,6 @@
 """Results as arrays, and what may be said of their differences."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -61,10 +61,13 @@ class Figures:
     def __init__(self, found: Found) -> None:
         self.about = found.about
         self._looks: dict[str, dict[int, list[Look]]] = {}
+        self.probed_seeds = _common((arm, seed) for arm, seed, _ in found.probes)
+        """The seeds that all arms have been looked at with that were looked at; of others, no look counts."""
         for arm, seed, look in found.probes:
-            self._looks.setdefault(arm, {}).setdefault(seed, []).append(look)
+            if seed in self.probed_seeds:
+                self._looks.setdefault(arm, {}).setdefault(seed, []).append(look)
         self._iterates: dict[tuple[str, str], dict[str, dict[tuple[int, str, int], float | None]]] = {}
-        self.seeds = _common(found)
+        self.seeds = _common((each.arm, each.seed) for each in found.iterates)
         """The seeds that all arms have been applied with; of others, no iterate counts."""
         for arm, seed, set_name, image, iterate in found.iterates:
             if seed not in self.seeds:
@@ -116,21 +119,12 @@ class Figures:
         left = (STRENGTHS * along + 1 - STRENGTHS) ** 2 + (STRENGTHS * beside) ** 2
         return np.asarray(-10 * np.log10(np.maximum(left, 1e-10)), dtype=np.float64)
 
-    def common(self, arms: Sequence[str]) -> list[int]:
-        """Return the seeds that all of some arms have been looked at with."""
-        return sorted(set.intersection(*(set(self._looks[arm]) for arm in arms)))
 
-    def of_seeds(self, arm: str, seeds: Sequence[int], numbers: Numbers) -> Numbers:
-        """Return those of an arm's numbers ``(S, ...)`` that are of some seeds."""
-        known = sorted(self._looks[arm])
-        return numbers[[known.index(seed) for seed in seeds]]
-
-
-def _common(found: Found) -> list[int]:
-    """Return the seeds of the iterates of every arm that has any."""
+def _common(measured: Iterable[tuple[str, int]]) -> list[int]:
+    """Return the seeds that are there for every arm that is."""
     of_arms: dict[str, set[int]] = {}
-    for each in found.iterates:
-        of_arms.setdefault(each.arm, set()).add(each.seed)
+    for arm, seed in measured:
+        of_arms.setdefault(arm, set()).add(seed)
     return sorted(set.intersection(*of_arms.values())) if of_arms else []
 
 

@@ -41,7 +41,7 @@ def page(found: Found, plots: Mapping[str, str]) -> str:
 def sections(found: Found, plots: Mapping[str, str]) -> Iterator[str]:
     """Yield the lines of a page below its title."""
     figures = Figures(found)
-    yield from _what(found, figures.seeds)
+    yield from _what(found, figures)
     yield from _identity(figures, plots)
     yield from _gradients(figures, plots)
     yield from _residual(figures, plots)
@@ -49,7 +49,7 @@ def sections(found: Found, plots: Mapping[str, str]) -> Iterator[str]:
     yield from _iterates(figures, plots)
 
 
-def _what(found: Found, seeds: Sequence[int]) -> Iterator[str]:
+def _what(found: Found, figures: Figures) -> Iterator[str]:
     about = found.about
     if about.unlike:
         yield "**A small-scale version, not the experiment of the paper.**"
@@ -60,8 +60,9 @@ def _what(found: Found, seeds: Sequence[int]) -> Iterator[str]:
     yield from ("", "```console", *(f"$ {line}" for line in commands), "```", "")
     yield from ("| | |", "| --- | --- |")
     yield f"| seeds | {' '.join(map(str, about.seeds))} |"
-    if list(seeds) != about.seeds:
-        yield f"| seeds that all arms have been applied with | {' '.join(map(str, seeds)) or 'none'} |"
+    for told, seeds in (("looked at in training", figures.probed_seeds), ("applied", figures.seeds)):
+        if list(seeds) != about.seeds:
+            yield f"| seeds that all arms have been {told} with | {' '.join(map(str, seeds)) or 'none'} |"
     yield f"| looked at | {', '.join(f'{safe(name)} ({count} images)' for name, count in about.sets.items())} |"
     for name in _FACTS:
         if name in about.facts:
@@ -152,11 +153,12 @@ def _residual(figures: Figures, plots: Mapping[str, str]) -> Iterator[str]:
 def _strengths(figures: Figures, plots: Mapping[str, str]) -> Iterator[str]:
     base = figures.about.baseline
     yield from ("## Is it only that less, or more, is taken off?", "")
-    yield "One application, and as much of its change as a strength s says: `I + s (T_1 - I)`, what `msloss-sirr remove"
-    yield "--strength` does. Gains over the input in dB, means over images. The best strength of an arm is the one that"
-    yield f"gains most on this set, up to {STRENGTHS[-1]:g}, the same for all images and seeds; chosen on what it"
-    yield "is judged by, it flatters all arms alike. Where arms differ at strength 1, and not each at its best, one was"
-    yield "only bolder than the other."
+    yield "One application, and as much of its change as a strength s says: `I + s (T_1 - I)`, which `msloss-sirr"
+    yield "remove --strength` does up to 1.5, rounded to what the file holds. Gains over the input in dB, means over"
+    yield "images. The best strength of an arm is the one that gains most on this set, of those up to"
+    yield f"{STRENGTHS[-1]:g}, the same for all images and seeds; `>=` marks the last, beyond which more might be"
+    yield "gained. Chosen on what it is judged by, it flatters all arms alike. Where a difference is seen at strength"
+    yield "1, and none with each at its best, one may have been only bolder than the other."
     yield from ("", *_plot(plots, "strengths", "Gain over the input by strength"))
     for set_name, count in figures.about.sets.items():
         yield from (f"**{safe(set_name)}, {count} images**", "")
@@ -174,7 +176,8 @@ def _strengths(figures: Figures, plots: Mapping[str, str]) -> Iterator[str]:
                 own, theirs = of_arm[:, :, place], gains[base][:, :, of_base]
                 same = arm != base and own.shape == theirs.shape
                 cells += [f"{np.nanmean(own):+.2f}", _signed(difference(own, theirs), 2) if same else ""]
-            yield row([safe(arm), *cells[:2], f"{STRENGTHS[chosen[arm]]:.2f}", *cells[2:]])
+            edge = ">= " if chosen[arm] == len(STRENGTHS) - 1 else ""
+            yield row([safe(arm), *cells[:2], f"{edge}{STRENGTHS[chosen[arm]]:.2f}", *cells[2:]])
         yield ""
 
 
@@ -207,14 +210,11 @@ def _iterates(figures: Figures, plots: Mapping[str, str]) -> Iterator[str]:
 
 
 def _apart(figures: Figures, arm: str, values: Mapping[str, Numbers], digits: int) -> str:
-    """Return the difference of an arm to the baseline, by the seeds that both were looked at with."""
+    """Return the difference of an arm to the baseline."""
     base = figures.about.baseline
     if arm == base or base not in figures.probed:
         return ""
-    seeds = figures.common([arm, base])
-    if not seeds:
-        return "no seed in common"
-    return _signed(difference(*(figures.of_seeds(each, seeds, values[each]) for each in (arm, base))), digits)
+    return _signed(difference(values[arm], values[base]), digits)
 
 
 def _unprobed() -> Iterator[str]:

@@ -165,6 +165,16 @@ def test_iterates_are_of_the_seeds_that_all_arms_have() -> None:
     assert "that all arms have" not in page(found, {})
 
 
+def test_looks_are_of_the_seeds_that_all_arms_have() -> None:
+    found = made()
+    part = [each for each in found.probes if (each.arm, each.seed) != ("3-step", 2)]
+    shown = page(dataclasses.replace(found, probes=part), {})
+    assert "| seeds that all arms have been looked at in training with | 0 1 |" in shown
+    assert Figures(dataclasses.replace(found, probes=part)).course(
+        "1-step", lambda seen: seen.loss[0]
+    ).values.shape == (2, 4)
+
+
 def test_the_best_strength_is_told_and_what_differs_there() -> None:
     shown = page(made(), {})
     # half of the reflection is left, and a quarter is wrong beside it: (1 - s / 2)^2 + (s / 4)^2 is least at 1.6
@@ -174,6 +184,8 @@ def test_the_best_strength_is_told_and_what_differs_there() -> None:
         each._replace(iterate=each.iterate._replace(left=None, along=None, beside=None)) for each in made().iterates
     ]
     assert "There is no reflection in these." in page(dataclasses.replace(made(), iterates=clean), {})
+    timid = [each._replace(iterate=each.iterate._replace(along=0.75, beside=0.0)) for each in made().iterates]
+    assert "| 1-step | +2.50 |  | >= 2.00 | +6.02 |  |" in page(dataclasses.replace(made(), iterates=timid), {})
 
 
 def test_the_page_says_what_the_numbers_say() -> None:
