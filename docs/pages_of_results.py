@@ -1,6 +1,6 @@
 """Write what pages say of measurements, as the files of results have it, and draw their plots.
 
-python docs/pages_of_results.py docs/evidence/*.md
+python docs/pages_of_results.py README.md docs/evidence/*.md
 
 Results are looked for in ``docs/results``: those of ``msloss-sirr ablate`` in ``multi-step`` and, by network, in
 ``beyond``; ``why-probes.csv`` and ``why-iterates.csv`` of ``msloss-sirr ablate why``; ``peers.csv`` of ``msloss-sirr
@@ -11,9 +11,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from msloss_sirr.ablation.arms import INPUT
+from msloss_sirr.ablation.figures import Comparison
 from msloss_sirr.ablation.overview import overview, trainings
+from msloss_sirr.ablation.page import number, told_difference
 from msloss_sirr.ablation.plot import draw as draw_comparison
 from msloss_sirr.ablation.results import Results, read_results
+from msloss_sirr.markdown import header, row
 from msloss_sirr.peers.page import sections as sections_of_peers
 from msloss_sirr.synthesis.tasks import TASKS
 from msloss_sirr.why.page import sections as sections_of_why
@@ -30,6 +34,9 @@ COMPARISONS = {
     "weights": "What the steps weigh",
     "two-networks": "Two networks, as many updates",
 }
+KINDS = {"val": "real pairs", "composites-linear": "linear composites"}
+KINDS |= {f"composites-{name}": f"composites by {name}" for name in ("clip", "screen")}
+"""What the sets of the study are, in a few words."""
 NOTHING = "Nothing has been measured yet: there are no results, and nothing is said."
 
 
@@ -49,6 +56,25 @@ def multi_step(results: Path = RESULTS) -> Iterator[str]:
         yield from _arms(known)
     yield from ("## What has not been run", "")
     yield from [f"- {title}." for name, title in COMPARISONS.items() if name not in known] or ["Nothing is left."]
+
+
+def brings(results: Path = RESULTS) -> Iterator[str]:
+    """Yield the table of the README: three steps beside one, however often they are applied."""
+    found = read_results(results / "multi-step" / "updates.csv")
+    comparison, steps = Comparison(found), found.head.eval_steps[-1]
+    columns = ["input", "1-step", "3-step", f"3-step, applied {steps} times", f"both applied {steps} times"]
+    yield from header(["PSNR in dB, of", *columns])
+    for name, about in found.head.sets.items():
+        cells = [comparison.figure(arm, name, 1, "psnr") for arm in (INPUT, found.head.baseline)]
+        told = ["" if figure is None else number(figure.mean, "psnr") for figure in cells]
+        for times, base in ((1, 1), (steps, 1), (steps, steps)):
+            figure = comparison.figure("3-step", name, times, "psnr", base)
+            told.append("" if figure is None else told_difference(figure, "psnr"))
+        yield row([f"{about.images} {KINDS.get(name, name)}", *told])
+    seeds = len({run.seed for run in found.head.runs})
+    yield ""
+    yield f"The last three columns are differences to 1-step, of {seeds} trainings of each; in brackets, the interval"
+    yield "that contains the true one in 95 of 100 such experiments."
 
 
 def beyond(results: Path = RESULTS) -> Iterator[str]:
@@ -84,6 +110,7 @@ def peers(results: Path = RESULTS) -> Iterator[str]:
 
 
 WRITERS: Mapping[str, Callable[[Path], Iterator[str]]] = {
+    "brings": brings,
     "multi-step": multi_step,
     "beyond": beyond,
     "why": why,

@@ -18,6 +18,7 @@ from PIL import Image
 
 import msloss_sirr
 from msloss_sirr import train
+from msloss_sirr.ablation.arms import INPUT
 from msloss_sirr.ablation.figures import NO_DIFFERENCE, Comparison
 from msloss_sirr.ablation.results import Head, Results, Run, Score, SetFound, read_results, write_results
 from msloss_sirr.evaluation.config import ProtocolName
@@ -126,10 +127,11 @@ def test_tables_of_tasks_are_those_of_the_results(tmp_path: Path) -> None:
     assert "- The network of gated blocks: denoising, deblurring, jpeg, low-light, rain, super-resolution." in lines
 
 
-@pytest.mark.parametrize("name", ["multi-step", "beyond", "why", "peers"])
+@pytest.mark.parametrize("name", ["brings", "multi-step", "beyond", "why", "peers"])
 def test_pages_of_results_say_what_the_files_have(name: str) -> None:
     with_results = runpy.run_path(str(DOCS / "pages_of_results.py"))["with_results"]
-    page = (DOCS / "evidence" / f"{name}.md").read_text(encoding="utf-8")
+    path = DOCS.parent / "README.md" if name == "brings" else DOCS / "evidence" / f"{name}.md"
+    page = path.read_text(encoding="utf-8")
     assert f"<!-- {name}: begin -->\n\n" in page
     assert with_results(page) == page
 
@@ -137,19 +139,36 @@ def test_pages_of_results_say_what_the_files_have(name: str) -> None:
 def test_readme_says_of_several_steps_what_the_results_do() -> None:
     comparison = Comparison(read_results(DOCS / "results" / "multi-step" / "updates.csv"))
 
-    def verdicts(arms: str, sets: str, steps: int) -> set[str]:
-        found = [comparison.figure(arm, name, steps, "psnr") for arm in arms.split() for name in sets.split()]
+    def verdicts(arms: str, sets: str, steps: int, base: int | None = None) -> set[str]:
+        names = [name if name == "val" else f"composites-{name}" for name in sets.split()]
+        found = [comparison.figure(arm, name, steps, "psnr", base) for arm in arms.split() for name in names]
         return {each.verdict for each in found if each is not None}
 
+    def mean(arm: str, name: str, steps: int) -> float:
+        figure = comparison.figure(arm, name, steps, "psnr")
+        assert figure is not None
+        return figure.mean
+
     told = " ".join((DOCS.parent / "README.md").read_text(encoding="utf-8").split())
-    assert "after one application, no difference is seen on real pairs" in told
+    assert "trained with two or three steps, applied once: no difference is seen on real pairs" in told
     assert verdicts("2-step 3-step", "val", 1) == {NO_DIFFERENCE}
-    assert "those of several are worse on composites of strong reflections" in told
-    assert verdicts("2-step 3-step", "composites-clip composites-screen", 1) == {"worse"}
-    assert "after three, they are better on real pairs" in told
-    assert verdicts("2-step 3-step", "val", 3) == {"better"}
-    assert "Three times the loss of one step is no different from it" in told
-    assert verdicts("3x1-step", "val composites-linear composites-clip composites-screen", 1) == {NO_DIFFERENCE}
+    assert "two steps are better on linear composites" in told
+    assert verdicts("2-step", "linear", 1) == {"better"}
+    assert "both are worse on those of strong reflections, clip and screen" in told
+    assert verdicts("2-step 3-step", "clip screen", 1) == {"worse"}
+    assert (
+        "Applied as often as in their training, they are better on clip and screen, and worse on real pairs and" in told
+    )
+    for arm, steps in (("2-step", 2), ("3-step", 3)):
+        assert verdicts(arm, "clip screen", steps, 1) == {"better"}
+        assert verdicts(arm, "val linear", steps, 1) == {"worse"}
+    assert "they are better than one step applied as often on real pairs and linear composites" in told
+    assert verdicts("2-step 3-step", "val linear", 3) == {"better"}
+    assert "but there, all are then below the input" in told
+    for name, arm in product(("val", "composites-linear"), ("1-step", "2-step", "3-step")):
+        assert mean(arm, name, 3) < mean(INPUT, name, 0)
+    assert "In PSNR, no difference is seen between one step and three times its loss" in told
+    assert verdicts("3x1-step", "val linear clip screen", 1) == {NO_DIFFERENCE}
 
 
 def test_plots_of_results_are_there() -> None:
