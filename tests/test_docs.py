@@ -171,6 +171,17 @@ def test_readme_says_of_several_steps_what_the_results_do() -> None:
     assert verdicts("3x1-step", "val linear clip screen", 1) == {NO_DIFFERENCE}
 
 
+def test_every_room_is_on_the_map_and_in_the_table() -> None:
+    rooms = {path.name for path in (DOCS.parent / "msloss_sirr").iterdir() if path.is_dir() and path.name[0] != "_"}
+    assert len(rooms) > 20
+    table = (DOCS.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert rooms == set(re.findall(r"^\| `msloss_sirr/(\w+)/` \|", table, re.M))
+    page = (DOCS / "contributing" / "map.md").read_text(encoding="utf-8")
+    assert rooms == {
+        room for line in re.findall(r"^- \*\*.*?\*\* \((.*?)\)", page, re.M) for room in re.findall(r"`(\w+)`", line)
+    }
+
+
 def test_plots_of_results_are_there() -> None:
     page = "".join((DOCS / "evidence" / f"{name}.md").read_text(encoding="utf-8") for name in ("multi-step", "why"))
     shown = [line.partition("](")[2].rstrip(")") for line in page.splitlines() if line.startswith("![")]

@@ -111,6 +111,29 @@ def test_both_packages_are_typed() -> None:
         assert (package / "py.typed").exists()
 
 
+ADDRESSES = runpy.run_path(str(ROOT / "tests" / "release" / "addresses.py"))
+
+
+def test_readme_of_a_release_leads_to_the_repository() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    told = ADDRESSES["absolute"](readme, "https://forge/us/it", "v1.2")
+    targets = [target for target in re.findall(r"\]\(([^)]+)\)", told) if not target.startswith(("http", "#"))]
+    assert targets == []
+    assert "](https://forge/us/it/raw/v1.2/docs/images/demo.png)" in told
+    files = re.findall(r"https://forge/us/it/(?:raw|blob)/v1\.2/([^)#]+)", told)
+    assert len(files) > 20
+    assert all((ROOT / file).exists() for file in files)
+    assert re.sub(r"https://forge/us/it/(?:raw|blob)/v1\.2/", "", told) == readme
+
+
+def test_a_release_has_addresses() -> None:
+    tomllib = pytest.importorskip("tomllib", reason="Python 3.10 cannot read it")
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    told = tomllib.loads(ADDRESSES["with_addresses"](project, "https://forge/us/it"))
+    assert told["project"].pop("urls")["Source"] == "https://forge/us/it"
+    assert told == tomllib.loads(project)
+
+
 TAGGED = runpy.run_path(str(ROOT / "tests" / "release" / "tag.py"))["problems"]
 
 

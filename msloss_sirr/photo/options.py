@@ -8,7 +8,7 @@ from msloss_sirr.fields import check_fields
 from msloss_sirr.models.config import STRONGEST
 
 VISIBLE = 0.02
-"""Root mean square of the change, on the scale of [0, 1], below which no reflection is visible.
+"""Root mean square of the change, on the scale of [0, 1], below which no reflection is found.
 
 Measured with the remover in the package: of 24 photographs of Kodak PhotoCD without reflections, 19 stay below, and of
 90 of BSDS500 and ImageNet 76; of 16 real ones with reflections two, which come to 0.019.
@@ -38,8 +38,8 @@ class RemovalOptions:
     overlap: int = 64
     """Pixels that neighbouring tiles share, at least."""
     threshold: float = VISIBLE
-    """Root mean square of the change, on the scale of [0, 1], below which no reflection is visible, and the photograph
-    is left alone; 0 leaves none alone."""
+    """Root mean square of the change, on the scale of [0, 1], below which no reflection is found, and the photograph is
+    left alone; 0 leaves none alone."""
     max_memory: str | None = None
     """Memory that a photograph may take, as 500M or 2G; the default is half of what the machine has left."""
 

@@ -39,7 +39,7 @@ class Removal(NamedTuple):
     visible: float
     """Root mean square of what was estimated to be reflection, on the scale of [0, 1], at strength 1."""
     changed: bool
-    """Whether the photograph was changed: not if no reflection was visible, or the strength is 0."""
+    """Whether the photograph was changed: not if no reflection was found, or the strength is 0."""
 
 
 @torch.no_grad()
