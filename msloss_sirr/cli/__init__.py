@@ -1,4 +1,4 @@
-"""The command line: ``msloss-sirr train``, ``remove``, ``app``, ``eval``, ``data`` and ``refgan``."""
+"""The command line, ``msloss-sirr COMMAND``: a module for each command."""
 
 from msloss_sirr.cli.main import main
 

@@ -126,6 +126,7 @@ class Remover(OnImages):
     def forward(self, ambient: Tensor, depth: Tensor | None = None) -> Layers:
         """Return the estimated layers of ``ambient``, guided by a prepared ``depth``; see the class."""
         check_inputs(self.config, ambient, depth, numbers=not self.training)
+        ambient = _channels_last(ambient)
         guide = [] if depth is None else [depth.to(ambient.dtype)]
         if self.reflection_net is None:
             change = self.transmission_net(torch.cat([ambient, *guide], dim=1))
@@ -169,9 +170,7 @@ class Telling(nn.Module):
 
 
 def load_remover(path: Path | str | None = None) -> Remover:
-    """Return the remover in a file, in evaluation mode, in float32, its weights with channels last in memory.
-
-    So U-Nets take two thirds of the time on a processor, the remover that comes with the package five sixths.
+    """Return the remover in a file, in evaluation mode, in float32.
 
     Args:
         path: checkpoint of ``msloss-sirr train``; ``None`` takes the remover that comes with the package.
@@ -179,7 +178,15 @@ def load_remover(path: Path | str | None = None) -> Remover:
     Raises:
         InputError: if the file is missing, damaged, or holds another model.
     """
-    return read_remover(path, Remover).to(memory_format=torch.channels_last)
+    return read_remover(path, Remover)
+
+
+def _channels_last(images: Tensor) -> Tensor:
+    """Return images with their channels last in memory, with which a U-Net takes a quarter less time on a processor.
+
+    In steps that ``torch.func.vmap`` knows, too.
+    """
+    return images.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
 
 
 def _net(config: RemoverConfig, inputs: int) -> nn.Module:
