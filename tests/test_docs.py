@@ -136,39 +136,112 @@ def test_pages_of_results_say_what_the_files_have(name: str) -> None:
     assert with_results(page) == page
 
 
-def test_readme_says_of_several_steps_what_the_results_do() -> None:
-    comparison = Comparison(read_results(DOCS / "results" / "multi-step" / "updates.csv"))
+def comparison_of(file: str) -> Comparison:
+    return Comparison(read_results(DOCS / "results" / "multi-step" / file))
 
-    def verdicts(arms: str, sets: str, steps: int, base: int | None = None) -> set[str]:
-        names = [name if name == "val" else f"composites-{name}" for name in sets.split()]
-        found = [comparison.figure(arm, name, steps, "psnr", base) for arm in arms.split() for name in names]
-        return {each.verdict for each in found if each is not None}
+
+def verdicts(compared: Comparison, arms: str, sets: str, steps: int, base: int | None = None) -> set[str]:
+    names = [name if name == "val" else f"composites-{name}" for name in sets.split()]
+    found = [compared.figure(arm, name, steps, "psnr", base) for arm in arms.split() for name in names]
+    return {each.verdict for each in found if each is not None}
+
+
+def test_readme_says_of_several_steps_what_the_results_do() -> None:
+    updates, compute = comparison_of("updates.csv"), comparison_of("compute.csv")
 
     def mean(arm: str, name: str, steps: int) -> float:
-        figure = comparison.figure(arm, name, steps, "psnr")
+        figure = updates.figure(arm, name, steps, "psnr")
         assert figure is not None
         return figure.mean
 
     told = " ".join((DOCS.parent / "README.md").read_text(encoding="utf-8").split())
     assert "trained with two or three steps, applied once: no difference is seen on real pairs" in told
-    assert verdicts("2-step 3-step", "val", 1) == {NO_DIFFERENCE}
+    assert verdicts(updates, "2-step 3-step", "val", 1) == {NO_DIFFERENCE}
     assert "two steps are better on linear composites" in told
-    assert verdicts("2-step", "linear", 1) == {"better"}
+    assert verdicts(updates, "2-step", "linear", 1) == {"better"}
     assert "both are worse on those of strong reflections, clip and screen" in told
-    assert verdicts("2-step 3-step", "clip screen", 1) == {"worse"}
+    assert verdicts(updates, "2-step 3-step", "clip screen", 1) == {"worse"}
     assert (
         "Applied as often as in their training, they are better on clip and screen, and worse on real pairs and" in told
     )
     for arm, steps in (("2-step", 2), ("3-step", 3)):
-        assert verdicts(arm, "clip screen", steps, 1) == {"better"}
-        assert verdicts(arm, "val linear", steps, 1) == {"worse"}
+        assert verdicts(updates, arm, "clip screen", steps, 1) == {"better"}
+        assert verdicts(updates, arm, "val linear", steps, 1) == {"worse"}
+    for compared in (updates, compute):
+        assert (
+            verdicts(compared, "2-step 3-step", "val", 1)
+            == verdicts(compared, "3-step", "linear", 1)
+            == {NO_DIFFERENCE}
+        )
+        assert verdicts(compared, "2-step", "linear", 1) == {"better"}
+        assert verdicts(compared, "2-step 3-step", "clip screen", 1) == {"worse"}
+    assert (
+        "At equal compute, with more updates for fewer steps, the verdicts after one application are the same" in told
+    )
+    assert "two and three steps are better on clip, and no difference is seen elsewhere" in told
+    for arm, steps in (("2-step", 2), ("3-step", 3)):
+        assert verdicts(compute, arm, "clip", steps, 1) == {"better"}
+        assert verdicts(compute, arm, "val linear screen", steps, 1) == {NO_DIFFERENCE}
     assert "they are better than one step applied as often on real pairs and linear composites" in told
-    assert verdicts("2-step 3-step", "val linear", 3) == {"better"}
+    assert verdicts(updates, "2-step 3-step", "val linear", 3) == {"better"}
     assert "but there, all are then below the input" in told
     for name, arm in product(("val", "composites-linear"), ("1-step", "2-step", "3-step")):
         assert mean(arm, name, 3) < mean(INPUT, name, 0)
     assert "In PSNR, no difference is seen between one step and three times its loss" in told
-    assert verdicts("3x1-step", "val linear clip screen", 1) == {NO_DIFFERENCE}
+    assert verdicts(updates, "3x1-step", "val linear clip screen", 1) == {NO_DIFFERENCE}
+
+
+def test_reasons_are_as_the_tables_say() -> None:
+    page = (DOCS / "evidence" / "why.md").read_text(encoding="utf-8")
+    told, _, measured = page.partition("<!-- why: begin -->")
+    told = " ".join(told.partition("## What it comes to")[2].split())
+
+    def cells(arm: str, title: str, part: str = "") -> list[str]:
+        """The cells of an arm in the first table under a title, and of a set, if one is named."""
+        under = measured.partition(f"## {title}")[2]
+        under = under.partition(f"**{part}")[2] if part else under
+        return next(line for line in under.splitlines() if line.startswith(f"| {arm} |")).split(" | ")
+
+    identity, gradients, sees = "How near is the loss", "How great are the gradients", "What does each step see"
+    for arm, number in (("1-step", "at 0.611 of its loss"), ("2-step", "two (0.700)"), ("3-step", "three (0.767)")):
+        assert number in told
+        assert cells(arm, identity)[4].split()[0] in number
+        assert arm == "1-step" or cells(arm, identity)[7].endswith("more |")
+    assert "cosines of -0.74 and -0.80" in told
+    assert [each.split()[0] for each in cells("1-step", gradients, "Through all")[4:6]] == ["-0.74", "-0.80"]
+    assert "the two ask for much the same (0.81), and a third would ask for the opposite of the first (-0.71)" in told
+    assert [each.split()[0] for each in cells("2-step", gradients, "Through all")[4:6]] == ["0.81", "-0.71"]
+    assert "is given 0.75 of the reflection, and 0.68 of its size in mistakes" in told
+    assert [cells("2-step", sees, "val")[place].split()[0] for place in (2, 5)] == ["0.75", "0.68"]
+    for arm in ("1-step", "2-step", "3-step", "2->3"):
+        for name in ("val", "composites-linear", "composites-clip", "composites-screen"):
+            along, beside = ([float(each.split()[0]) for each in cells(arm, sees, name)[i : i + 3]] for i in (1, 4))
+            assert sorted(along, reverse=True) == along
+            assert sorted(beside) == beside
+    applied, strength = "Where does it go", "Is it only that less"
+    assert "two and three steps less than one (by 1.52 and 3.10 dB less)" in told
+    for arm, less in (("2-step", "+1.52"), ("3-step", "+3.10")):
+        assert cells(arm, applied, "val")[8].endswith("] less")
+        assert cells(arm, applied, "val")[9].startswith(less)
+        assert cells(arm, applied, "val")[9].endswith("] more")
+    gains = {"1-step": "at strength 0.40 gains 0.38", "2-step": "at 0.65 gain 0.37", "3-step": "at 0.90 gain 0.36"}
+    for arm, gain in gains.items():
+        assert gain in told
+        at, number = cells(arm, strength, "val")[3:5]
+        assert f"{at} gain" in gain
+        assert f"+{gain.split()[-1]}" == number
+    room = [
+        float(end) for arm in ("2-step", "3-step") for end in re.findall(r"[\d.]+", cells(arm, strength, "val")[5])[1:]
+    ]
+    assert max(room) == 0.11
+    for arm, name in product(
+        ("2-step", "3-step", "2->3"), ("val", "composites-linear", "composites-clip", "composites-screen")
+    ):
+        assert NO_DIFFERENCE in cells(arm, strength, name)[5]
+    assert NO_DIFFERENCE in cells("3x1-step", identity)[7]
+    for name in ("val", "composites-linear", "composites-clip", "composites-screen"):
+        assert all(NO_DIFFERENCE in cells("3x1-step", strength, name)[place] for place in (2, 5))
+        assert NO_DIFFERENCE in cells("3x1-step", applied, name)[9]
 
 
 def test_every_room_is_on_the_map_and_in_the_table() -> None:
