@@ -71,10 +71,11 @@ def brings(results: Path = RESULTS) -> Iterator[str]:
             figure = comparison.figure("3-step", name, times, "psnr", base)
             told.append("" if figure is None else told_difference(figure, "psnr"))
         yield row([f"{about.images} {KINDS.get(name, name)}", *told])
-    seeds = len({run.seed for run in found.head.runs})
+    three, one = ({run.seed for run in found.head.runs if run.arm == arm} for arm in ("3-step", found.head.baseline))
     yield ""
-    yield f"The last three columns are differences to 1-step, of {seeds} trainings of each; in brackets, the interval"
-    yield "that contains the true one in 95 of 100 such experiments."
+    yield f"The last three columns are differences to 1-step, applied once but in the last, of {len(one & three)}"
+    yield "trainings of each with as many updates; in brackets, the interval that contains the true difference in some"
+    yield "95 of 100 such experiments ([how, and how surely](docs/evidence/ablation.md))."
 
 
 def beyond(results: Path = RESULTS) -> Iterator[str]:
@@ -150,7 +151,8 @@ def _arms(known: Mapping[str, Results]) -> Iterator[str]:
         yield f"| arm {arm} | {f'`{options}`' if options else 'nothing is changed'} |"
     yield ""
     shared = [each for each in heads[0].unlike if all(each in head.unlike for head in heads)]
-    yield from (f"What is otherwise than in the paper: {'; '.join(shared)}.", "")
+    if shared:
+        yield from (f"What is otherwise than in the paper: {'; '.join(shared)}.", "")
     for name, found in known.items():
         own = [each for each in found.head.unlike if each not in shared]
         if own:

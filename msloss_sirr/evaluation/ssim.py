@@ -16,7 +16,7 @@ def mean_ssim(a: Tensor, b: Tensor, windowed: Callable[[Tensor], Tensor], sample
     """Return the mean SSIM over channels and over windows that lie in the image, in the precision of the images.
 
     In single precision it is wrong by some 0.00002 where images are flat. torchmetrics has no covariance of a sample,
-    and takes fifteen times as long in double precision.
+    and takes many times as long in double precision.
 
     Args:
         a: ``(3, H, W)`` in [0, 1].

@@ -126,14 +126,13 @@ class Remover(OnImages):
     def forward(self, ambient: Tensor, depth: Tensor | None = None) -> Layers:
         """Return the estimated layers of ``ambient``, guided by a prepared ``depth``; see the class."""
         check_inputs(self.config, ambient, depth, numbers=not self.training)
-        ambient = _channels_last(ambient)
         guide = [] if depth is None else [depth.to(ambient.dtype)]
         if self.reflection_net is None:
-            change = self.transmission_net(torch.cat([ambient, *guide], dim=1))
+            change = self.transmission_net(_joined(ambient, *guide))
             transmission = ambient + change if self.config.residual else change
             return Layers(transmission, ambient - transmission)
-        reflection = self.reflection_net(torch.cat([ambient, *guide], dim=1))
-        change = self.transmission_net(torch.cat([ambient, reflection, *guide], dim=1))
+        reflection = self.reflection_net(_joined(ambient, *guide))
+        change = self.transmission_net(_joined(ambient, reflection, *guide))
         return Layers(ambient + change if self.config.residual else change, reflection)
 
     def prepare_depth(self, depth: Tensor) -> Tensor:
@@ -181,12 +180,10 @@ def load_remover(path: Path | str | None = None) -> Remover:
     return read_remover(path, Remover)
 
 
-def _channels_last(images: Tensor) -> Tensor:
-    """Return images with their channels last in memory, with which a U-Net takes a quarter less time on a processor.
-
-    In steps that ``torch.func.vmap`` knows, too.
-    """
-    return images.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+def _joined(*images: Tensor) -> Tensor:
+    """Return the channels of all images, last in memory: on a processor, a U-Net then takes a quarter less time."""
+    joined = torch.cat(images, dim=1)
+    return joined.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)  # ``memory_format`` is nothing that vmap knows
 
 
 def _net(config: RemoverConfig, inputs: int) -> nn.Module:

@@ -65,6 +65,6 @@ def _iterate(step: int, image: Tensor, truth: Tensor, there: Tensor, change: flo
         left = float(wrong.square().sum()) / energy
         along = float((wrong * there).sum()) / energy
         beside = max(left - along**2, 0.0) ** 0.5
-    ours, theirs = (to_float(to_bytes(each.cpu())) for each in (image, truth))
+    ours, theirs = (to_float(to_bytes(each.cpu().contiguous())) for each in (image, truth))
     psnr = min(float(peak_signal_noise_ratio(ours, theirs, data_range=1.0)), CEILING)
     return Iterate(step, psnr, float(wrong.abs().mean()), left, along, beside, change)

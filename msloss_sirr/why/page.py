@@ -218,7 +218,7 @@ def _apart(figures: Figures, arm: str, values: Mapping[str, Numbers], digits: in
 
 
 def _unprobed() -> Iterator[str]:
-    yield "These trainings were not looked at; `msloss-sirr ablate ... --probe-every 100` does."
+    yield "These trainings were not looked at, or no seed of all arms; `msloss-sirr ablate ... --probe-every 100` does."
     yield ""
 
 

@@ -33,6 +33,8 @@ def with_addresses(project: str, url: str) -> str:
     links = {"Source": url, "Changelog": f"{url}/blob/main/CHANGELOG.md", "Issues": f"{url}/issues"}
     lines = "".join(f'{name} = "{link}"\n' for name, link in links.items())
     before, scripts, after = project.partition("[project.scripts]\n")
+    if not scripts:
+        sys.exit("pyproject.toml has no [project.scripts], before which the addresses go")
     return f"{before}[project.urls]\n{lines}\n{scripts}{after}"
 
 

@@ -1,4 +1,4 @@
-"""Compare the wheel and the source archive with the repository; ``make dist``.
+"""Compare the wheel and the source archive with the working copy; ``make dist``.
 
 The source archive holds every tracked file, and the wheel, which is built from it, those of the packages: unchanged,
 and nothing else but what describes them.
@@ -26,7 +26,7 @@ def compare(name: str, expected: Mapping[str, bytes], found: Mapping[str, bytes]
     ]
     if wrong:
         sys.exit("\n".join([f"{name} does not hold what it should:", *wrong]))
-    print(f"{name}: {len(found)} files, as in the repository")
+    print(f"{name}: {len(found)} files, as in the working copy")
 
 
 def main() -> None:

@@ -619,3 +619,15 @@ def test_depth_of_each_picture_is_prepared_by_itself(depth: Any) -> None:
     assert torch.equal(together, torch.cat([remover.prepare_depth(one), remover.prepare_depth(two)]))
     assert together.amin((1, 2, 3)).tolist() == [0.0, 0.0]
     assert together.amax((1, 2, 3)).tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("depth", ["none", "ranged"])
+def test_networks_are_given_channels_last(depth: Any) -> None:
+    remover = Remover(RemoverConfig(channels=(4, 4), depth=depth))
+    seen = []
+    for net in (remover.reflection_net, remover.transmission_net):
+        assert net is not None
+        net.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    remover(torch.rand(2, 3, 16, 24), *([torch.rand(2, 1, 16, 24)] if depth == "ranged" else []))
+    assert len(seen) == 2
+    assert all(each.is_contiguous(memory_format=torch.channels_last) for each in seen)
