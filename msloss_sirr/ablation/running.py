@@ -72,7 +72,9 @@ def runs_of(jobs: Sequence[Job]) -> list[Run]:
     for job in jobs:
         if job.trained:
             with undamaged(job.folder / TRAINED) as told:
-                runs.append(Run(**{**told, "steps": tuple(told["steps"])}))
+                # a folder may come from another comparison, in which the same arm has another name
+                own = {"arm": job.arm, "seed": job.seed}
+                runs.append(Run(**{**told, **own, "steps": tuple(told["steps"])}))
     return runs
 
 

@@ -24,7 +24,7 @@ from msloss_sirr.ablation.config import AblateOptions
 from msloss_sirr.ablation.jobs import Job
 from msloss_sirr.ablation.missing import paper_title
 from msloss_sirr.ablation.reporting import keep, report
-from msloss_sirr.ablation.results import Results, read_results
+from msloss_sirr.ablation.results import Results, Run, read_results
 from msloss_sirr.ablation.running import Work, runs_of, scores_of
 from msloss_sirr.ablation.studies import Study
 from msloss_sirr.cli import main
@@ -308,6 +308,14 @@ def test_scores_are_taken_anew_if_what_they_depend_on_is_another(
     assert measured.metrics == ["psnr", "ssim", "lpips_alex"]
     assert not measured.head.wanting
     assert len(done) == 2
+
+
+def test_a_training_of_another_comparison_counts_by_the_name_that_its_arm_has_here(options: AblateOptions) -> None:
+    job = Job("full", 3, dataclasses.replace(TrainConfig(val=options.val, out=options.out)))
+    options.out.mkdir()
+    there = Run("3-step", 0, 12, 36, 48, 60.5, (3, 3), 3, 1234, "cpu")
+    (options.out / "trained.json").write_text(json.dumps(there._asdict()))
+    assert runs_of([job]) == [there._replace(arm="full", seed=3)]
 
 
 @pytest.mark.parametrize("name", ["trained.json", "scores.json"])
