@@ -90,6 +90,17 @@ def test_card_has_the_table_of_the_trainings_that_were_compared() -> None:
     assert table in (DOCS / "removal" / "model-card.md").read_text(encoding="utf-8")
 
 
+def test_card_counts_the_pairs_that_come_out_worse() -> None:
+    card = (DOCS / "removal" / "model-card.md").read_text(encoding="utf-8")
+    pairs = [
+        [float(cell) for cell in line.split("|")[2:6]] for line in card.splitlines() if re.match(r"\| \d{3} \|", line)
+    ]
+    assert len(pairs) == 16
+    assert "three come out worse in PSNR and six in SSIM" in card
+    assert sum(after < before for before, after, *_ in pairs) == 3
+    assert sum(after < before for *_, before, after in pairs) == 6
+
+
 def test_every_task_is_documented_with_what_there_is_of_it() -> None:
     page = (DOCS / "evidence" / "beyond.md").read_text(encoding="utf-8")
     for name, task in TASKS.items():
