@@ -14,8 +14,8 @@ from pathlib import Path
 from msloss_sirr.ablation.arms import INPUT
 from msloss_sirr.ablation.figures import Comparison
 from msloss_sirr.ablation.overview import overview, trainings
+from msloss_sirr.ablation.overview_plot import draw_overview
 from msloss_sirr.ablation.page import number, told_difference
-from msloss_sirr.ablation.plot import draw as draw_comparison
 from msloss_sirr.ablation.results import Results, read_results
 from msloss_sirr.markdown import header, row
 from msloss_sirr.peers.page import sections as sections_of_peers
@@ -33,6 +33,7 @@ COMPARISONS = {
     "gradients": "Where gradients flow",
     "weights": "What the steps weigh",
     "two-networks": "Two networks, as many updates",
+    "two-networks-compute": "Two networks, as many applications of them",
 }
 KINDS = {"val": "real pairs", "composites-linear": "linear composites"}
 KINDS |= {f"composites-{name}": f"composites by {name}" for name in ("clip", "screen")}
@@ -82,11 +83,11 @@ def beyond(results: Path = RESULTS) -> Iterator[str]:
     """Yield the tables of both networks on other tasks, and what has not been run."""
     absent = {title: list(TASKS) for title in NETWORKS.values()}
     for network, title in NETWORKS.items():
-        files = {task: results / "beyond" / network / f"table-5-{task}.csv" for task in TASKS}
-        known = {task: read_results(path) for task, path in files.items() if path.exists()}
+        known = _tasks_of(network, results)
         absent[title] = [task for task in TASKS if task not in known]
         if known:
             yield from (f"## {title}", "")
+            yield from (f"![Differences in PSNR to 1-step, with intervals](../images/beyond-{network}.svg)", "")
             yield from overview(known)
             yield from trainings(known, "task")
     yield from ("## What has not been run", "")
@@ -134,29 +135,50 @@ def with_results(page: str, results: Path = RESULTS) -> str:
 def draw_plots() -> None:
     """Draw the plots of the pages."""
     for path in sorted((RESULTS / "multi-step").glob("*.csv")):
-        draw_comparison(read_results(path), IMAGES / f"multi-step-{path.stem}.svg")
+        draw_overview({path.stem: read_results(path)}, IMAGES / f"multi-step-{path.stem}.svg")
+    for network in NETWORKS:
+        if known := _tasks_of(network):
+            draw_overview(known, IMAGES / f"beyond-{network}.svg")
     if (RESULTS / PROBES).exists():
         draw(read(RESULTS), IMAGES)
 
 
+def _tasks_of(network: str, results: Path = RESULTS) -> dict[str, Results]:
+    """Return what has been measured of a network, by task."""
+    files = {task: results / "beyond" / network / f"table-5-{task}.csv" for task in TASKS}
+    return {task: read_results(path) for task, path in files.items() if path.exists()}
+
+
 def _arms(known: Mapping[str, Results]) -> Iterator[str]:
-    """Yield what was the same for all, and in what the arms differ."""
-    heads = [found.head for found in known.values()]
+    """Yield what was the same for all, and in what they and the arms differ."""
     yield from ("| | |", "| --- | --- |")
-    for fact, value in heads[0].facts.items():
-        if all(head.facts.get(fact) == value for head in heads):
-            yield f"| {fact} | {value} |"
-    arms = {arm: options for head in heads for arm, options in head.arms.items()}
-    for arm, options in arms.items():
-        yield f"| arm {arm} | {f'`{options}`' if options else 'nothing is changed'} |"
+    heads = {COMPARISONS[name].lower(): found.head for name, found in known.items()}
+    yield from _told("", {name: head.facts for name, head in heads.items()})
+    arms = {name: {arm: _code(options) for arm, options in head.arms.items()} for name, head in heads.items()}
+    yield from _told("arm ", arms)
     yield ""
-    shared = [each for each in heads[0].unlike if all(each in head.unlike for head in heads)]
-    if shared:
-        yield from (f"What is otherwise than in the paper: {'; '.join(shared)}.", "")
-    for name, found in known.items():
-        own = [each for each in found.head.unlike if each not in shared]
-        if own:
-            yield from (f"{COMPARISONS[name]}, besides: {'; '.join(own)}.", "")
+    alike = [each for each in next(iter(heads.values())).unlike if all(each in head.unlike for head in heads.values())]
+    if alike:
+        yield from (f"What is otherwise than in the paper: {'; '.join(alike)}.", "")
+    for name, head in heads.items():
+        if own := [each for each in head.unlike if each not in alike]:
+            yield from (f"{name.capitalize()}, besides: {'; '.join(own)}.", "")
+
+
+def _told(kind: str, values: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    """Yield a row for each value of each fact, and of which comparisons it is, unless of all that have the fact."""
+    for fact in dict.fromkeys(fact for facts in values.values() for fact in facts):
+        names: dict[str, list[str]] = {}
+        for name, facts in values.items():
+            if fact in facts:
+                names.setdefault(facts[fact], []).append(name)
+        for value, having in names.items():
+            of = f" ({'; '.join(having)})" if len(names) > 1 else ""
+            yield f"| {kind}{fact}{of} | {value} |"
+
+
+def _code(options: str) -> str:
+    return f"`{options}`" if options else "nothing is changed"
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = (
     ("msloss", "errors", "layers", "markdown"),
     ("devices", "fields", "files", "locks", "parallel"),
-    ("images", "pretrained"),
+    ("images", "plots", "pretrained"),
     ("catalogue", "imagenet", "photo_files", "synthesis"),
     ("data", "depth", "doctor", "losses"),
     ("evaluation", "models", "trainer"),

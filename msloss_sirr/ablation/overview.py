@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
 
 from msloss_sirr.ablation.arms import INPUT
 from msloss_sirr.ablation.figures import NO_DIFFERENCE, Comparison
@@ -18,19 +19,50 @@ def overview(known: Mapping[str, Results], metric: str = "psnr") -> Iterator[str
         known: results by the name of their comparison; all of the same arms and numbers of steps at evaluation.
         metric: what is compared.
     """
+    title = title_of(metric) + UNITS.get(metric, "")
+    for place, reading in enumerate(readings(known)):
+        yield from ((f"{title}; each network " if place == 0 else "Each ") + f"{reading.title}:", "")
+        yield from _table(known, metric, reading)
+
+
+class Reading(NamedTuple):
+    """How often networks are applied where they are compared."""
+
+    title: str
+    short: str
+    steps: Callable[[str], int]
+    """How often an arm is."""
+    base_steps: int | None
+    """How often the baseline is; ``None`` for as often as the arm."""
+
+
+def readings(known: Mapping[str, Results]) -> list[Reading]:
+    """Return the three ways: once, as often as in the training, and as often as is evaluated.
+
+    Args:
+        known: results by the name of their comparison; all of the same arms and numbers of steps at evaluation.
+    """
     head = next(iter(known.values())).head
     first, *_, last = head.eval_steps
     runs = [run for results in known.values() for run in results.head.runs]
     own = {run.arm: min(run.most_steps, last) for run in runs}
     base = head.baseline
-    title = title_of(metric) + UNITS.get(metric, "")
-    yield from (f"{title}; each network applied once; differences to {base}:", "")
-    yield from _table(known, metric, lambda _: first)
     most = f", {last} times at most" if any(run.most_steps > last for run in runs) else ""
-    yield from (f"Each applied as often as in its training{most}; differences to {base}, as often as in its own:", "")
-    yield from _table(known, metric, lambda arm: own.get(arm, first), own.get(base, first))
-    yield from (f"Each applied {last} times; differences to {base}, applied as often:", "")
-    yield from _table(known, metric, lambda _: last)
+    return [
+        Reading(f"applied once; differences to {base}", "each applied once", lambda _: first, None),
+        Reading(
+            f"applied as often as in its training{most}; differences to {base}, as often as in its own",
+            "each as often as in its training",
+            lambda arm: own.get(arm, first),
+            own.get(base, first),
+        ),
+        Reading(
+            f"applied {last} times; differences to {base}, applied as often",
+            f"each applied {last} times",
+            lambda _: last,
+            None,
+        ),
+    ]
 
 
 def trainings(known: Mapping[str, Results], what: str) -> Iterator[str]:
@@ -51,9 +83,8 @@ def trainings(known: Mapping[str, Results], what: str) -> Iterator[str]:
     yield ""
 
 
-def _table(
-    known: Mapping[str, Results], metric: str, steps: Callable[[str], int], base_steps: int | None = None
-) -> Iterator[str]:
+def _table(known: Mapping[str, Results], metric: str, reading: Reading) -> Iterator[str]:
+    steps, base_steps = reading.steps, reading.base_steps
     head = next(iter(known.values())).head
     others = [arm for arm in head.arms if arm != head.baseline]
     yield from header(["set", "input", head.baseline, *others])

@@ -3,13 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from msloss_sirr.ablation.figures import Comparison
+from msloss_sirr.ablation.figures import Comparison, Figure
 from msloss_sirr.ablation.results import Results
 from msloss_sirr.errors import InputError
 from msloss_sirr.evaluation.table import TITLES
-from msloss_sirr.files import whole_file
-
-NEEDS = 'the plot needs matplotlib: pip install "msloss[plot]"'
+from msloss_sirr.plots import plain_style, save
 
 
 def draw(results: Results, path: Path, metric: str = "psnr") -> None:
@@ -25,36 +23,44 @@ def draw(results: Results, path: Path, metric: str = "psnr") -> None:
     Raises:
         InputError: without matplotlib, or if nothing was measured.
     """
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise InputError(NEEDS) from error
     comparison = Comparison(results)
     head = results.head
     arms = [arm for arm in comparison.arms if arm != head.baseline and _measured(comparison, arm, metric)]
     if not arms:
         raise InputError("no arm has been measured yet beside the baseline: nothing to plot")
     sets = list(head.sets)
-    with mpl.rc_context(
-        {
-            "svg.hashsalt": "msloss",
-            "svg.fonttype": "path",
-            "font.size": 9,
-            "text.parse_math": False,  # a dollar in a name is one
-        }
-    ):
+    with plain_style(9, formulas=False):
+        from matplotlib.figure import Figure as Canvas
+
         height = 1.6 + 0.22 * len(arms) * len(head.eval_steps)
-        figure = Figure(figsize=(1.6 + 3.2 * len(sets), height), layout="constrained")
+        figure = Canvas(figsize=(1.6 + 3.2 * len(sets), height), layout="constrained")
         panels = figure.subplots(1, len(sets), sharey=True, squeeze=False)[0]
         for axes, name in zip(panels, sets, strict=True):
             _panel(axes, comparison, arms, name, metric)
         panels[0].legend(fontsize=7, loc="best")
         scale = "a small-scale version" if head.unlike else "the paper's scale"
         figure.suptitle(f"{head.title} ({scale}; {len(head.seeds)} seeds)", fontsize=10)
-        with whole_file(path) as partial:
-            kind = path.suffix.lstrip(".")
-            figure.savefig(partial, format=kind, metadata={"Date": None} if kind == "svg" else None)
+        save(figure, path)
+
+
+def mark(axes: Any, figure: Figure, height: float, colour: str, label: str) -> None:
+    """Draw a difference to the baseline, and its interval as a bar; the mark is filled if that excludes zero.
+
+    Args:
+        axes: of matplotlib.
+        figure: what was found; nothing is drawn if it has no difference.
+        height: where, across.
+        colour: of matplotlib.
+        label: in the legend.
+    """
+    if figure.difference is None:
+        return
+    if figure.between is not None:
+        axes.plot([figure.between.low, figure.between.high], [height, height], color=colour, linewidth=1.5)
+    sure = figure.between is not None and figure.between.excludes_zero
+    axes.plot(
+        figure.difference, height, marker="o", color=colour, markerfacecolor=colour if sure else "white", label=label
+    )
 
 
 def _measured(comparison: Comparison, arm: str, metric: str) -> bool:
@@ -74,17 +80,7 @@ def _panel(axes: Any, comparison: Comparison, arms: list[str], name: str, metric
             if found is None or found.difference is None:
                 continue
             height = row + (place - (len(head.eval_steps) - 1) / 2) * 0.22
-            if found.between is not None:
-                axes.plot([found.between.low, found.between.high], [height, height], color=colour, linewidth=1.5)
-            sure = found.between is not None and found.between.excludes_zero
-            axes.plot(
-                found.difference,
-                height,
-                marker="o",
-                color=colour,
-                markerfacecolor=colour if sure else "white",
-                label=label,
-            )
+            mark(axes, found, height, colour, label)
             label = "_"
     axes.axvline(0, color="0.4", linewidth=0.8)
     axes.set_yticks(range(len(arms)), arms)

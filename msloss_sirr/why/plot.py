@@ -6,9 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from msloss_sirr.ablation.plot import NEEDS
-from msloss_sirr.errors import InputError
-from msloss_sirr.files import whole_file
+from msloss_sirr.plots import plain_style, save
 from msloss_sirr.training.probes import STEPS, Look
 from msloss_sirr.why.figures import STRENGTHS, Figures, agreement_of, cosine_of, ratio_of
 from msloss_sirr.why.tables import Found
@@ -26,17 +24,11 @@ def draw(found: Found, folder: Path) -> dict[str, str]:
     Raises:
         InputError: without matplotlib.
     """
-    try:
-        import matplotlib as mpl
-    except ImportError as error:
-        raise InputError(NEEDS) from error
     figures = Figures(found)
     files = files_of(found)
-    with mpl.rc_context({"svg.hashsalt": "msloss", "svg.fonttype": "path", "font.size": 8}):
+    with plain_style(8, formulas=True):
         for name, file in files.items():
-            figure = _DRAWN[name](figures)
-            with whole_file(folder / file) as partial:
-                figure.savefig(partial, format="svg", metadata={"Date": None})
+            save(_DRAWN[name](figures), folder / file)
     return files
 
 

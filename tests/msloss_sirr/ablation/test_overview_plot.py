@@ -1,0 +1,81 @@
+"""The picture of several comparisons: what is marked where, and the same file again."""
+
+import sys
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from msloss_sirr.ablation import overview_plot
+from msloss_sirr.ablation.overview_plot import draw_overview
+from msloss_sirr.ablation.results import Head, Results, Run, Score, SetFound
+from msloss_sirr.errors import InputError
+
+
+def results_of(gains: dict[str, float]) -> Results:
+    """Return results of two seeds and two images, in which two steps gain as told on each set."""
+    arms = {"1-step": "", "2-step": "", "3-step": ""}
+    sets = {name: SetFound(2) for name in gains}
+    runs = tuple(
+        Run(arm, seed, 12, 12, 48, 60.5, (most, most), most, 1234, "cpu")
+        for (most, arm), seed in product(enumerate(("1-step", "2-step"), 1), (0, 1))
+    )
+    head = Head("5", "", "", arms, "1-step", (0, 1), (1, 2, 3), "msloss-sirr ablate 5", {}, (), sets, runs=runs)
+    scores = []
+    for arm, seed, name, image, steps in product(("1-step", "2-step"), (0, 1), sets, "ab", (1, 2, 3)):
+        gain = gains[name] * steps + 0.01 * seed if arm == "2-step" else 0.5 * steps
+        scores.append(Score(arm, seed, name, image, steps, {"psnr": 20.0 + gain}))
+    return Results(head, scores)
+
+
+def drawn(known: dict[str, Results], monkeypatch: pytest.MonkeyPatch) -> Any:
+    figures: list[Any] = []
+    monkeypatch.setattr(overview_plot, "save", lambda figure, _: figures.append(figure))
+    draw_overview(known, Path("plot.svg"))
+    return figures[0]
+
+
+def test_sets_of_all_comparisons_are_rows_and_sure_differences_are_filled(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {"one": results_of({"a": 2.0}), "other": results_of({"b": -1.0, "c": 0.495})}
+    figure = drawn(known, monkeypatch)
+    panels = figure.axes
+    assert [axes.get_title() for axes in panels] == [
+        "each applied once",
+        "each as often as in its training",
+        "each applied 3 times",
+    ]
+    assert [label.get_text() for label in panels[0].get_yticklabels()] == ["a", "b", "c"]
+    assert [text.get_text() for text in panels[0].get_legend().get_texts()] == ["2-step"], "an arm not run is not shown"
+    marks = {
+        panel: [
+            (round(line.get_xdata()[0], 3), line.get_markerfacecolor())
+            for line in axes.lines
+            if line.get_marker() == "o"
+        ]
+        for panel, axes in enumerate(panels)
+    }
+    assert marks[0] == [(1.505, "C0"), (-1.495, "C0"), (0.0, "white")]
+    assert marks[1] == [(3.505, "C0"), (-2.495, "C0"), (0.495, "C0")], "one step is applied once where two are twice"
+    assert [place for place, _ in marks[2]] == [4.505, -4.495, -0.01]
+
+
+def test_the_same_results_make_the_same_file(tmp_path: Path) -> None:
+    known = {"one": results_of({"a $1": 2.0, "b": 1.0})}
+    draw_overview(known, tmp_path / "first.svg")
+    draw_overview(known, tmp_path / "again.svg")
+    assert (tmp_path / "first.svg").read_bytes() == (tmp_path / "again.svg").read_bytes()
+    assert (tmp_path / "first.svg").read_text().startswith("<?xml")
+
+
+def test_a_comparison_that_has_just_begun_has_nothing_to_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = results_of({"a": 2.0})
+    figure = drawn({"one": Results(begun.head, [each for each in begun.scores if each.arm == "1-step"])}, monkeypatch)
+    assert not [line for axes in figure.axes for line in axes.lines if line.get_marker() == "o"]
+
+
+def test_without_matplotlib_it_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(InputError, match=r"msloss\[plot\]"):
+        draw_overview({"one": results_of({"a": 1.0})}, tmp_path / "plot.svg")
+    assert not list(tmp_path.iterdir())
