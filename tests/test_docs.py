@@ -207,6 +207,26 @@ def test_readme_says_of_several_steps_what_the_results_do() -> None:
         assert verdicts(compared, "3x1-step", "val linear clip screen", 1, metric=metric) == {NO_DIFFERENCE}
 
 
+def test_guide_says_of_cut_gradients_what_the_results_do() -> None:
+    found = comparison_of("gradients.csv")
+    told = " ".join((DOCS / "guide" / "memory.md").read_text(encoding="utf-8").split())
+    assert (
+        "Applied once, they differ on one of four sets, composites of strong reflections by screen, where cutting"
+        in told
+    )
+    assert verdicts(found, "truncated", "screen", 1) == {"better"}
+    assert verdicts(found, "truncated", "val linear clip", 1) == {NO_DIFFERENCE}
+    assert (
+        "cutting is worse on real pairs and on composites of weak, linear reflections, and better on those by clip"
+        in told
+    )
+    assert verdicts(found, "truncated", "val linear", 3) == {"worse"}
+    assert verdicts(found, "truncated", "clip", 3) == {"better"}
+    assert "better than the full gradient on real pairs and linear composites, worse on clip and screen" in told
+    assert verdicts(found, "last step only", "val linear", 3) == {"better"}
+    assert verdicts(found, "last step only", "clip screen", 3) == {"worse"}
+
+
 def test_reasons_are_as_the_tables_say() -> None:
     page = (DOCS / "evidence" / "why.md").read_text(encoding="utf-8")
     told, _, measured = page.partition("<!-- why: begin -->")
