@@ -155,7 +155,7 @@ def verdicts(
     compared: Comparison, arms: str, sets: str, steps: int, base: int | None = None, metric: str = "psnr"
 ) -> set[str]:
     names = [name if name == "val" else f"composites-{name}" for name in sets.split()]
-    found = [compared.figure(arm, name, steps, metric, base) for arm in arms.split() for name in names]
+    found = [compared.figure(arm, name, steps, metric, base) for arm in arms.split(", ") for name in names]
     return {"not measured" if each is None else each.verdict for each in found}
 
 
@@ -169,11 +169,11 @@ def test_readme_says_of_several_steps_what_the_results_do() -> None:
 
     told = " ".join((DOCS.parent / "README.md").read_text(encoding="utf-8").split())
     assert "trained with two or three steps, applied once: no difference is seen on real pairs" in told
-    assert verdicts(updates, "2-step 3-step", "val", 1) == {NO_DIFFERENCE}
+    assert verdicts(updates, "2-step, 3-step", "val", 1) == {NO_DIFFERENCE}
     assert "two steps are better on linear composites" in told
     assert verdicts(updates, "2-step", "linear", 1) == {"better"}
     assert "both are worse on those of strong reflections, clip and screen" in told
-    assert verdicts(updates, "2-step 3-step", "clip screen", 1) == {"worse"}
+    assert verdicts(updates, "2-step, 3-step", "clip screen", 1) == {"worse"}
     assert (
         "Applied as often as in their training, they are better on clip and screen, and worse on real pairs and" in told
     )
@@ -182,12 +182,12 @@ def test_readme_says_of_several_steps_what_the_results_do() -> None:
         assert verdicts(updates, arm, "val linear", steps, 1) == {"worse"}
     for compared in (updates, compute):
         assert (
-            verdicts(compared, "2-step 3-step", "val", 1)
+            verdicts(compared, "2-step, 3-step", "val", 1)
             == verdicts(compared, "3-step", "linear", 1)
             == {NO_DIFFERENCE}
         )
         assert verdicts(compared, "2-step", "linear", 1) == {"better"}
-        assert verdicts(compared, "2-step 3-step", "clip screen", 1) == {"worse"}
+        assert verdicts(compared, "2-step, 3-step", "clip screen", 1) == {"worse"}
     assert (
         "At equal compute, with more updates for fewer steps, the verdicts after one application are the same" in told
     )
@@ -198,7 +198,7 @@ def test_readme_says_of_several_steps_what_the_results_do() -> None:
         assert verdicts(compute, arm, "linear", steps, 1) == {"worse"}
         assert verdicts(compute, arm, "val screen", steps, 1) == {NO_DIFFERENCE}
     assert "they are better than one step applied as often on real pairs and linear composites" in told
-    assert verdicts(updates, "2-step 3-step", "val linear", 3) == {"better"}
+    assert verdicts(updates, "2-step, 3-step", "val linear", 3) == {"better"}
     assert "but there, all are then below the input" in told
     for name, arm in product(("val", "composites-linear"), updates.head.arms):
         assert mean(arm, name, 3) < mean(INPUT, name, 0)
