@@ -1,5 +1,6 @@
 """``python -m msloss_sirr`` and ``msloss-sirr``: the command line, if what it needs is installed."""
 
+import signal
 import sys
 
 from msloss_sirr.errors import wanting
@@ -16,6 +17,8 @@ def run() -> None:
             raise
         print(f"msloss-sirr: {told}", file=sys.stderr)  # noqa: T201
         sys.exit(2)
+    except KeyboardInterrupt:  # while the command line is imported, which tells itself of what comes after
+        sys.exit(128 + signal.SIGINT)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,18 @@ def score(image: Tensor, target: Tensor) -> Scores:
     11 pixels and sigma 1.5, and is the mean of the map over all pixels, borders continued by reflection. Equal images
     score a PSNR of infinity. It is computed on the processor, wherever the images are, and SSIM in double precision, to
     be the same everywhere.
+
+    Raises:
+        ValueError: unless both are RGB images of floats of one size, no side below 11 pixels.
     """
+    shapes = {tuple(image.shape), tuple(target.shape)}
+    if len(shapes) > 1 or image.dim() != 3 or image.shape[0] != 3 or min(image.shape[1:]) < SMALLEST_SIDE:
+        told = " and ".join(str(tuple(each.shape)) for each in (image, target))
+        raise ValueError(
+            f"scored are two images (3, H, W) of one size, {SMALLEST_SIDE} pixels a side or more, not {told}"
+        )
+    if not (image.is_floating_point() and target.is_floating_point()):
+        raise ValueError(f"scored are images of floats in [0, 1], not {image.dtype} and {target.dtype}")
     a, b = (to_bytes(x).cpu().contiguous() for x in (image, target))  # sums depend on the order in memory
     psnr = float(peak_signal_noise_ratio(to_float(a), to_float(b), data_range=1.0))
     return Scores(psnr, mean_ssim(continued(a.double() / 255), continued(b.double() / 255), gaussian))

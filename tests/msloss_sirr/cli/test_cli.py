@@ -4,12 +4,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from unittest.mock import Mock
 from urllib.error import URLError
 
 import pytest
 
+from msloss_sirr.__main__ import run
 from msloss_sirr.cli import main
 from msloss_sirr.cli.failing import one_line_errors
 from msloss_sirr.errors import InputError
@@ -164,6 +166,20 @@ def test_an_interrupted_command_ends_without_a_word(capsys: pytest.CaptureFixtur
         raise KeyboardInterrupt
     assert stopped.value.code == 130
     assert capsys.readouterr().err == ""
+
+
+def test_it_is_interrupted_as_quietly_while_it_is_imported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Importing(ModuleType):
+        def __getattr__(self, name: str) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "msloss_sirr.cli", Importing("msloss_sirr.cli"))
+    with pytest.raises(SystemExit) as end:
+        run()
+    assert end.value.code == 130
+    assert capsys.readouterr() == ("", "")
 
 
 PARTING = """

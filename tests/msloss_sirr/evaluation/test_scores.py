@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from msloss_sirr import Evaluation, Layers, Remover, RemoverConfig, Scores, evaluate, score
@@ -37,6 +38,22 @@ def test_scores_do_not_depend_on_the_device() -> None:
 
 def test_equal_images_are_perfect() -> None:
     assert score(smooth(1), smooth(1)) == Scores(float("inf"), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("image", "target", "told"),
+    [
+        (torch.rand(3, 16, 16), torch.rand(3, 16, 17), r"not \(3, 16, 16\) and \(3, 16, 17\)"),
+        (torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16), r"two images \(3, H, W\)"),
+        (torch.rand(1, 16, 16), torch.rand(1, 16, 16), r"two images \(3, H, W\)"),
+        (torch.rand(3, 10, 16), torch.rand(3, 10, 16), "11 pixels a side"),
+        (torch.zeros(3, 16, 16, dtype=torch.uint8), torch.rand(3, 16, 16), "torch.uint8 and torch.float32"),
+    ],
+    ids=["other size", "batch", "grey", "small", "bytes"],
+)
+def test_what_is_no_pair_of_images_is_refused(image: Tensor, target: Tensor, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        score(image, target)
 
 
 def test_what_is_scored_is_what_would_be_stored() -> None:
