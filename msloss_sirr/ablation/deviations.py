@@ -29,7 +29,7 @@ _UNSAID = frozenset(
         "probe_every",
     }
     | {"data.pairs", "data.photos", "data.pair_weights", "data.damaged", "data.cache", "data.cache_gib"}
-    | {"depth.weights", "loss.weights", "patience", "checkpointing"}
+    | {"depth.weights", "loss.weights", "patience", "threshold", "checkpointing"}
     | {"epochs", "iterations", "budget", "applications"}
 )
 """Options that change no result, those of which the paper says nothing, and those of length, told by themselves."""

@@ -72,6 +72,9 @@ class TrainConfig(RunConfig):
     down."""
     patience: int = 10
     """Validations without a better PSNR that are borne before a step is added."""
+    threshold: float = 1e-4
+    """By what share of the best PSNR another must be above it to be better there: 0.01 of 25 dB are 0.25 dB, less than
+    which a short training may gain by then."""
     truncate: int | None = None
     """Steps after which the chain of gradients is cut: with 1, each step learns from its own loss alone; if nothing is
     said, gradients flow through all steps."""
@@ -125,8 +128,9 @@ class TrainConfig(RunConfig):
             )
         if self.clip is not None and not 0 < self.clip < inf:
             raise InputError(f"clip is {self.clip}; give a number greater than 0")
-        if not 0 <= self.encoder_lr < inf:
-            raise InputError(f"encoder_lr is {self.encoder_lr}; give a share of the learning rate, 0 or more")
+        for name, whole in (("threshold", "best PSNR"), ("encoder_lr", "learning rate")):
+            if not 0 <= getattr(self, name) < inf:
+                raise InputError(f"{name} is {getattr(self, name)}; give a share of the {whole}, 0 or more")
         if not 0 <= self.average < 1:
             raise InputError(f"average is {self.average}; give a number from 0 to below 1, 0.999 say")
         held_at_first = self.model.networks == "both" and self.loss.reflection_target == "first"

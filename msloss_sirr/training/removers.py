@@ -102,7 +102,8 @@ class _Training:
             self.remover = begin_remover(config) if remover is None else remover
             self.remover.to(self.accelerator.device).to(memory_format=torch.channels_last)
             self.average = RunningMean(self.remover, config.average)
-            self.schedule = OnPlateau(config.first_steps, config.patience, mode="max") if schedule is None else schedule
+            plateau = OnPlateau(config.first_steps, config.patience, config.threshold, mode="max")
+            self.schedule = plateau if schedule is None else schedule
             loss = self._loss(build_criterion(config.loss) if criterion is None else criterion)
             synthesis = synthesis or build_synthesis(config.data.synthesis, config.task)
             self.inputs = LossInputs(config, self.remover, synthesis, depth, self.accelerator)

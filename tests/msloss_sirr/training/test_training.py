@@ -12,7 +12,7 @@ import torch
 from accelerate.state import AcceleratorState
 
 from msloss import AtEpochs
-from msloss_sirr import InputError, Layers, LossConfig, Remover, TrainConfig, load_remover, train
+from msloss_sirr import Evaluation, InputError, Layers, LossConfig, Remover, TrainConfig, load_remover, train
 
 from ..conftest import drawing, save, smooth
 
@@ -57,6 +57,17 @@ def test_schedule_and_steps_are_those_given(config: TrainConfig) -> None:
 def test_plateau_adds_a_step(config: TrainConfig) -> None:
     train(dataclasses.replace(config, lr=1e-12))  # nothing moves: validation PSNR never improves
     assert [line["steps"] for line in metrics(config)] == [2, 2, 3, 3]
+
+
+@pytest.mark.parametrize(("threshold", "steps"), [(1e-4, [1, 1, 1, 1]), (10.0, [1, 1, 2, 2])])
+def test_a_gain_within_the_threshold_is_none(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch, threshold: float, steps: list[int]
+) -> None:
+    rising = iter(range(20, 24))
+    score = Mock(side_effect=lambda *_, **__: Evaluation.of([20.0, 0.5, next(rising), 0.5]))
+    monkeypatch.setattr("msloss_sirr.training.validation.Validation.score", score)
+    train(dataclasses.replace(config, start_steps=1, threshold=threshold, samples=0))
+    assert [line["steps"] for line in metrics(config)] == steps
 
 
 def test_options_do_not_change_what_is_learned(
@@ -197,6 +208,8 @@ def test_loss_that_is_not_finite_ends_the_run(config: TrainConfig) -> None:
         ({"seed": -1}, "seed is -1; give a number from 0 to"),
         ({"lr": 0.0}, "lr is 0.0; give a number greater than 0"),
         ({"patience": -1}, "patience is -1; it may not be negative"),
+        ({"threshold": -0.1}, "threshold is -0.1; give a share of the best PSNR, 0 or more"),
+        ({"threshold": math.nan}, "threshold is nan; give a share"),
         ({"epochs": 0}, "epochs is 0; give 1 or more"),
     ],
 )
