@@ -126,13 +126,7 @@ class TrainConfig(RunConfig):
                 f"probe_every is {self.probe_every}, but looks take time, and budget={self.budget} would end the "
                 "training sooner; give --iterations or --epochs"
             )
-        if self.clip is not None and not 0 < self.clip < inf:
-            raise InputError(f"clip is {self.clip}; give a number greater than 0")
-        for name, whole in (("threshold", "best PSNR"), ("encoder_lr", "learning rate")):
-            if not 0 <= getattr(self, name) < inf:
-                raise InputError(f"{name} is {getattr(self, name)}; give a share of the {whole}, 0 or more")
-        if not 0 <= self.average < 1:
-            raise InputError(f"average is {self.average}; give a number from 0 to below 1, 0.999 say")
+        self._check_numbers()
         held_at_first = self.model.networks == "both" and self.loss.reflection_target == "first"
         if self.loss.over_steps == "last" and self.steps > 1 and self.loss.reflection and held_at_first:
             raise InputError(
@@ -145,6 +139,15 @@ class TrainConfig(RunConfig):
                 f"tolerance is {self.loss.tolerance}, but there is a teacher: a pair that is misaligned, blended with "
                 "its estimate, would show everything twice; leave out --loss.tolerance, or --distill.teachers"
             )
+
+    def _check_numbers(self) -> None:
+        if self.clip is not None and not 0 < self.clip < inf:
+            raise InputError(f"clip is {self.clip}; give a number greater than 0")
+        for name, whole in (("threshold", "best PSNR"), ("encoder_lr", "learning rate")):
+            if not 0 <= getattr(self, name) < inf:
+                raise InputError(f"{name} is {getattr(self, name)}; give a share of the {whole}, 0 or more")
+        if not 0 <= self.average < 1:
+            raise InputError(f"average is {self.average}; give a number from 0 to below 1, 0.999 say")
 
     def _check_task(self) -> None:
         """Raise ``InputError`` if something is asked for that another task than reflections has no use for."""
