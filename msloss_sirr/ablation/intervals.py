@@ -21,6 +21,23 @@ class Interval(NamedTuple):
         return self.low > 0 or self.high < 0
 
 
+def signed(difference: float, between: Interval | None, digits: int) -> str:
+    """Return a difference with its sign and interval: ``+0.81 [+0.12, +1.51]``.
+
+    All get more digits where a limit would be rounded to zero, and the interval excludes zero.
+
+    Args:
+        difference: the mean.
+        between: its interval, ``None`` if there is none.
+        digits: behind the point.
+    """
+    limits = [] if between is None else [between.low, between.high]
+    while between is not None and between.excludes_zero and round(min(map(abs, limits)), digits) == 0:
+        digits += 1
+    told, *between_them = (f"{round(value, digits) or 0.0:+.{digits}f}" for value in (difference, *limits))
+    return f"{told} [{', '.join(between_them)}]" if limits else told
+
+
 def interval(differences: NDArray[np.float64], level: float = 0.95) -> Interval | None:
     """Return the mean of paired differences with a confidence interval over seeds and images.
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from msloss_sirr.ablation.arms import INPUT
 from msloss_sirr.ablation.figures import Comparison, Figure, is_better_lower
+from msloss_sirr.ablation.intervals import signed
 from msloss_sirr.ablation.paper import TABLES, PaperTable
 from msloss_sirr.ablation.results import Head, Results, Run
 from msloss_sirr.evaluation.table import TITLES
@@ -37,9 +38,7 @@ def told_difference(figure: Figure, metric: str) -> str:
     """
     if figure.difference is None:
         return figure.verdict
-    between = figure.between
-    limits = f" [{_signed(between.low, metric)}, {_signed(between.high, metric)}]" if between else ""
-    return f"{_signed(figure.difference, metric)}{limits} {figure.verdict}"
+    return f"{signed(figure.difference, figure.between, _DIGITS.get(metric, 4))} {figure.verdict}"
 
 
 def number(value: float, metric: str) -> str:
@@ -240,8 +239,3 @@ def _steps(steps: Sequence[int]) -> str:
 
 def _between(least: int, most: int) -> str:
     return f"{least}" if least == most else f"{least} to {most}"
-
-
-def _signed(value: float, metric: str) -> str:
-    digits = _DIGITS.get(metric, 4)
-    return f"{round(value, digits) or 0.0:+.{digits}f}"

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from msloss_sirr.ablation.intervals import signed
 from msloss_sirr.markdown import header, row, safe
 from msloss_sirr.training.probes import STEPS
 from msloss_sirr.why.figures import (
@@ -240,7 +241,4 @@ def _quartiles(values: Any) -> str:
 def _signed(found: Difference, digits: int) -> str:
     if np.isnan(found.mean):
         return found.verdict
-    told = f"{round(found.mean, digits) or 0.0:+.{digits}f}"
-    if found.between is not None:
-        told += f" [{found.between.low:+.{digits}f}, {found.between.high:+.{digits}f}]"
-    return f"{told} {found.verdict}"
+    return f"{signed(found.mean, found.between, digits)} {found.verdict}"

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from msloss_sirr.ablation.intervals import interval
+from msloss_sirr.ablation.intervals import Interval, interval, signed
 
 EXPERIMENTS = 800
 SPREADS = {
@@ -108,3 +108,20 @@ def test_it_is_that_of_the_analysis_of_variance(seed: int) -> None:
     found = interval(values)
     assert found is not None
     np.testing.assert_allclose((found.low, found.high), (values.mean() - half, values.mean() + half))
+
+
+@pytest.mark.parametrize(
+    ("difference", "between", "told"),
+    [
+        (0.444, None, "+0.44"),
+        (-0.004, (-0.2, 0.1), "+0.00 [-0.20, +0.10]"),
+        (0.814, (0.116, 1.512), "+0.81 [+0.12, +1.51]"),
+        (-0.03, (-0.0551, -0.0031), "-0.030 [-0.055, -0.003]"),
+        (0.02, (0.00012, 0.04), "+0.0200 [+0.0001, +0.0400]"),
+        (0.0, (0.0, 0.0), "+0.00 [+0.00, +0.00]"),
+    ],
+)
+def test_an_interval_that_excludes_zero_is_seen_to(
+    difference: float, between: tuple[float, float] | None, told: str
+) -> None:
+    assert signed(difference, between and Interval(difference, *between), 2) == told
