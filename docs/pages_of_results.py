@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from msloss_sirr.ablation.arms import INPUT
-from msloss_sirr.ablation.figures import Comparison
-from msloss_sirr.ablation.overview import overview, trainings
+from msloss_sirr.ablation.figures import NO_DIFFERENCE, Comparison, Figure
+from msloss_sirr.ablation.overview import overview, readings, trainings
 from msloss_sirr.ablation.overview_plot import draw_overview
 from msloss_sirr.ablation.page import number, told_difference
 from msloss_sirr.ablation.results import Results, read_results
@@ -87,6 +87,7 @@ def beyond(results: Path = RESULTS) -> Iterator[str]:
         absent[title] = [task for task in TASKS if task not in known]
         if known:
             yield from (f"## {title}", "")
+            yield from _where(known, "3-step")
             yield from (f"![Differences in PSNR to 1-step, with intervals](../images/beyond-{network}.svg)", "")
             yield from overview(known)
             yield from trainings(known, "task")
@@ -141,6 +142,37 @@ def draw_plots() -> None:
             draw_overview(known, IMAGES / f"beyond-{network}.svg")
     if (RESULTS / PROBES).exists():
         draw(read(RESULTS), IMAGES)
+
+
+def _where(known: Mapping[str, Results], arm: str) -> Iterator[str]:
+    """Yield on which sets an arm is better, on which worse, in PSNR."""
+    base = next(iter(known.values())).head.baseline
+    sets = [(Comparison(results), name) for results in known.values() for name in results.head.sets]
+    yield from (f"{arm} beside {base}, in PSNR:", "")
+    for reading in readings(known):
+        of_base = reading.base_steps
+        found = {name: each.figure(arm, name, reading.steps(arm), "psnr", of_base) for each, name in sets}
+        yield f"- {reading.short}: {_verdicts(found)}."
+    found = {
+        name: each.figure(arm, name, _best(each, arm, name), "psnr", _best(each, base, name)) for each, name in sets
+    }
+    yield f"- each as often as suits it best on the same photographs: {_verdicts(found)}."
+    yield ""
+
+
+def _best(comparison: Comparison, arm: str, name: str) -> int:
+    """Return after how many applications the PSNR of an arm is best."""
+    figures = {steps: comparison.figure(arm, name, steps, "psnr") for steps in comparison.head.eval_steps}
+    return max(figures, key=lambda steps: -1.0 if (figure := figures[steps]) is None else figure.mean)
+
+
+def _verdicts(found: Mapping[str, Figure | None]) -> str:
+    """Return on which sets an arm is better, on which worse, and on which neither is seen."""
+    named: dict[str, list[str]] = {"better": [], "worse": [], NO_DIFFERENCE: []}
+    for name, figure in found.items():
+        if figure is not None:
+            named.setdefault(figure.verdict, []).append(name)
+    return "; ".join(f"{verdict} on {', '.join(names)}" for verdict, names in named.items() if names)
 
 
 def _tasks_of(network: str, results: Path = RESULTS) -> dict[str, Results]:
