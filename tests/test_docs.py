@@ -207,6 +207,49 @@ def test_readme_says_of_several_steps_what_the_results_do() -> None:
         assert verdicts(compared, "3x1-step", "val linear clip screen", 1, metric=metric) == {NO_DIFFERENCE}
 
 
+def test_what_is_said_of_other_tasks_is_what_the_results_say() -> None:
+    lines = "\n".join(runpy.run_path(str(DOCS / "pages_of_results.py"))["beyond"]())
+    unet = lines.partition("## The U-Net")[2].partition("\n## ")[0]
+    found = {}
+    for reading, told in re.findall(r"^- (each .+?): (.+)\.$", unet, re.MULTILINE):
+        found[reading] = {part.partition(" on ")[0]: part.partition(" on ")[2].split(", ") for part in told.split("; ")}
+    once, own, thrice, best = found.values()
+    told = " ".join((DOCS / "evidence" / "beyond.md").read_text(encoding="utf-8").split())
+    front = " ".join((DOCS.parent / "README.md").read_text(encoding="utf-8").split())
+    assert "on 15 test sets of six tasks" in told
+    assert "On 15 test sets of [six other tasks](docs/evidence/beyond.md)" in front
+    assert all(sum(map(len, verdicts.values())) == 15 for verdicts in found.values())
+    assert "worse than those trained with one on 11 sets, better on one, JPEG of quality 40" in told
+    assert "three steps applied once are worse than one on 11, those with much to undo" in front
+    assert (len(once["worse"]), once["better"]) == (11, ["jpeg-40"])
+    assert "better on five, the strongest noise, compression, darkness and reduction, and Gaussian blur" in told
+    strongest = ["denoising-50", "jpeg-10", "low-light-4-stops", "super-resolution-x4"]
+    assert sorted(own["better"]) == sorted([*strongest, "deblurring-gaussian-1.6"])
+    assert "worse on six, the weakest of those and of rain, and JPEG of quality 20" in told
+    weakest = ["denoising-15", "jpeg-40", "low-light-2-stops", "super-resolution-x2", "rain-light"]
+    assert sorted(own["worse"]) == sorted([*weakest, "jpeg-20"])
+    assert "they are better than one applied once on five, worse on six" in front
+    assert "Applied three times, both, they are better on 12, worse on one" in told
+    assert (len(thrice["better"]), len(thrice["worse"])) == (12, 1)
+    assert "suits it best, three steps are better on five sets and worse on three, by less than 0.3 dB but for" in told
+    assert (len(best["better"]), len(best["worse"])) == (5, 3)
+    assert "no difference is seen after one application on any set" in told
+    for path in sorted((DOCS / "results" / "beyond" / "unet").iterdir()):
+        compared = Comparison(read_results(path))
+        for name in compared.head.sets:
+            same = compared.figure("3x1-step", name, 1, "psnr")
+            assert same is not None
+            assert same.verdict == NO_DIFFERENCE
+            ones, threes = (
+                max(figure.mean for steps in (1, 2, 3) if (figure := compared.figure(arm, name, steps, "psnr")))
+                for arm in ("1-step", "3-step")
+            )
+            if name == "low-light-4-stops":
+                assert threes - ones == pytest.approx(4.35, abs=0.005)
+            elif name not in best[NO_DIFFERENCE]:
+                assert abs(threes - ones) < 0.3
+
+
 def test_guide_says_of_cut_gradients_what_the_results_do() -> None:
     found = comparison_of("gradients.csv")
     told = " ".join((DOCS / "guide" / "memory.md").read_text(encoding="utf-8").split())
