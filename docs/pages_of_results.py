@@ -16,7 +16,7 @@ from msloss_sirr.ablation.figures import NO_DIFFERENCE, Comparison, Figure
 from msloss_sirr.ablation.overview import overview, readings, trainings
 from msloss_sirr.ablation.overview_plot import draw_overview
 from msloss_sirr.ablation.page import number, told_difference
-from msloss_sirr.ablation.results import Results, read_results
+from msloss_sirr.ablation.results import Head, Results, read_results
 from msloss_sirr.markdown import header, row
 from msloss_sirr.peers.page import sections as sections_of_peers
 from msloss_sirr.synthesis.tasks import TASKS
@@ -53,8 +53,9 @@ def multi_step(results: Path = RESULTS) -> Iterator[str]:
             yield from overview({name: found}, metric)
     if known:
         yield from ("## What was run", "")
-        yield from trainings({COMPARISONS[name].lower(): found for name, found in known.items()}, "comparison")
-        yield from _arms(known)
+        titled = {COMPARISONS[name].lower(): found for name, found in known.items()}
+        yield from trainings(titled, "comparison")
+        yield from _arms({title: found.head for title, found in titled.items()})
     yield from ("## What has not been run", "")
     yield from [f"- {title}." for name, title in COMPARISONS.items() if name not in known] or ["Nothing is left."]
 
@@ -89,8 +90,10 @@ def beyond(results: Path = RESULTS) -> Iterator[str]:
             yield from (f"## {title}", "")
             yield from _where(known, "3-step")
             yield from (f"![Differences in PSNR to 1-step, with intervals](../images/beyond-{network}.svg)", "")
-            yield from overview(known)
+            for metric in next(iter(known.values())).metrics:
+                yield from overview(known, metric)
             yield from trainings(known, "task")
+            yield from _arms({task: found.head for task, found in known.items()})
     yield from ("## What has not been run", "")
     yield from [f"- {title}: {', '.join(tasks)}." for title, tasks in absent.items() if tasks] or ["Nothing is left."]
 
@@ -135,8 +138,9 @@ def with_results(page: str, results: Path = RESULTS) -> str:
 
 def draw_plots() -> None:
     """Draw the plots of the pages."""
-    for path in sorted((RESULTS / "multi-step").glob("*.csv")):
-        draw_overview({path.stem: read_results(path)}, IMAGES / f"multi-step-{path.stem}.svg")
+    for name in COMPARISONS:
+        if (path := RESULTS / "multi-step" / f"{name}.csv").exists():
+            draw_overview({name: read_results(path)}, IMAGES / f"multi-step-{name}.svg")
     for network in NETWORKS:
         if known := _tasks_of(network):
             draw_overview(known, IMAGES / f"beyond-{network}.svg")
@@ -156,7 +160,7 @@ def _where(known: Mapping[str, Results], arm: str) -> Iterator[str]:
     found = {
         name: each.figure(arm, name, _best(each, arm, name), "psnr", _best(each, base, name)) for each, name in sets
     }
-    yield f"- each as often as suits it best on the same photographs: {_verdicts(found)}."
+    yield f"- each as often as suits it best, chosen on the same photographs: {_verdicts(found)}."
     yield ""
 
 
@@ -181,10 +185,9 @@ def _tasks_of(network: str, results: Path = RESULTS) -> dict[str, Results]:
     return {task: read_results(path) for task, path in files.items() if path.exists()}
 
 
-def _arms(known: Mapping[str, Results]) -> Iterator[str]:
+def _arms(heads: Mapping[str, Head]) -> Iterator[str]:
     """Yield what was the same for all, and in what they and the arms differ."""
     yield from ("| | |", "| --- | --- |")
-    heads = {COMPARISONS[name].lower(): found.head for name, found in known.items()}
     yield from _told("", {name: head.facts for name, head in heads.items()})
     arms = {name: {arm: _code(options) for arm, options in head.arms.items()} for name, head in heads.items()}
     yield from _told("arm ", arms)
@@ -205,7 +208,7 @@ def _told(kind: str, values: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
             if fact in facts:
                 names.setdefault(facts[fact], []).append(name)
         for value, having in names.items():
-            of = f" ({'; '.join(having)})" if len(names) > 1 else ""
+            of = f" ({'; '.join(having)})" if len(having) < len(values) else ""
             yield f"| {kind}{fact}{of} | {value} |"
 
 

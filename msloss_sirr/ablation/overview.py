@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from msloss_sirr.ablation.arms import INPUT
 from msloss_sirr.ablation.figures import NO_DIFFERENCE, Comparison
-from msloss_sirr.ablation.page import UNITS, number, title_of, told_difference
+from msloss_sirr.ablation.page import UNITS, number, short_of_steps, title_of, told_difference
 from msloss_sirr.ablation.results import Results
 from msloss_sirr.markdown import header, row
 from msloss_sirr.trainer.durations import duration
@@ -20,6 +20,8 @@ def overview(known: Mapping[str, Results], metric: str = "psnr") -> Iterator[str
         metric: what is compared.
     """
     title = title_of(metric) + UNITS.get(metric, "")
+    seeds = len(next(iter(known.values())).head.seeds)
+    title += f", {seeds} seed{'s' * (seeds > 1)}"
     for place, reading in enumerate(readings(known)):
         yield from ((f"{title}; each network " if place == 0 else "Each ") + f"{reading.title}:", "")
         yield from _table(known, metric, reading)
@@ -43,26 +45,35 @@ def readings(known: Mapping[str, Results]) -> list[Reading]:
         known: results by the name of their comparison; all of the same arms and numbers of steps at evaluation.
     """
     head = next(iter(known.values())).head
-    first, *_, last = head.eval_steps
+    first, last = head.eval_steps[0], head.eval_steps[-1]
     runs = [run for results in known.values() for run in results.head.runs]
-    own = {run.arm: min(run.most_steps, last) for run in runs}
+    most: dict[str, int] = {}
+    for run in runs:
+        most[run.arm] = max(most.get(run.arm, 1), *run.steps)
+    own = {arm: min(steps, last) for arm, steps in most.items()}
     base = head.baseline
-    most = f", {last} times at most" if any(run.most_steps > last for run in runs) else ""
+    at_most = f", {_times(last)} at most" if any(steps > last for steps in most.values()) else ""
     return [
-        Reading(f"applied once; differences to {base}", "each applied once", lambda _: first, None),
         Reading(
-            f"applied as often as in its training{most}; differences to {base}, as often as in its own",
+            f"applied {_times(first)}; differences to {base}", f"each applied {_times(first)}", lambda _: first, None
+        ),
+        Reading(
+            f"applied as often as in its training{at_most}; differences to {base}, as often as in its own",
             "each as often as in its training",
             lambda arm: own.get(arm, first),
             own.get(base, first),
         ),
         Reading(
-            f"applied {last} times; differences to {base}, applied as often",
-            f"each applied {last} times",
+            f"applied {_times(last)}; differences to {base}, applied as often",
+            f"each applied {_times(last)}",
             lambda _: last,
             None,
         ),
     ]
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
 
 
 def trainings(known: Mapping[str, Results], what: str) -> Iterator[str]:
@@ -81,12 +92,16 @@ def trainings(known: Mapping[str, Results], what: str) -> Iterator[str]:
         commands = "`; `".join(head.command.splitlines())
         yield row([name, f"{len(head.runs)} of {wanted}", took, f"`{commands}`"])
     yield ""
+    for name, results in known.items():
+        for line in short_of_steps(results.head):
+            yield from (f"{name[:1].upper()}{name[1:]}: {line}", "")
 
 
 def _table(known: Mapping[str, Results], metric: str, reading: Reading) -> Iterator[str]:
     steps, base_steps = reading.steps, reading.base_steps
     head = next(iter(known.values())).head
     others = [arm for arm in head.arms if arm != head.baseline]
+    seeds = len(head.seeds)
     yield from header(["set", "input", head.baseline, *others])
     verdicts: dict[str, Counter[str]] = {arm: Counter() for arm in others}
     for results in known.values():
@@ -96,7 +111,8 @@ def _table(known: Mapping[str, Results], metric: str, reading: Reading) -> Itera
             cells = [_mean(comparison, arm, name, base, metric) for arm in (INPUT, head.baseline)]
             for arm in others:
                 figure = comparison.figure(arm, name, steps(arm), metric, base_steps)
-                cells.append("not done yet" if figure is None else told_difference(figure, metric))
+                few = f" ({figure.seeds} of {seeds} seeds)" if figure is not None and figure.seeds < seeds else ""
+                cells.append("not done yet" if figure is None else told_difference(figure, metric) + few)
                 verdicts[arm].update([figure.verdict] if figure is not None and figure.between is not None else [])
             yield row([name, *cells])
     yield ""

@@ -1,10 +1,11 @@
-"""Results of several comparisons of the same arms as one picture: a row for every set, a panel for each reading."""
+"""Results of several comparisons of the same arms as one picture: panels for each, a row for every set."""
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from msloss_sirr.ablation.figures import Comparison
-from msloss_sirr.ablation.overview import readings
+from msloss_sirr.ablation.overview import Reading, readings
 from msloss_sirr.ablation.page import UNITS, title_of
 from msloss_sirr.ablation.plot import mark
 from msloss_sirr.ablation.results import Results
@@ -27,27 +28,45 @@ def draw_overview(known: Mapping[str, Results], path: Path, metric: str = "psnr"
         InputError: without matplotlib.
     """
     head = next(iter(known.values())).head
-    rows = [(Comparison(results), name) for results in known.values() for name in results.head.sets]
     arms = [arm for arm in head.arms if arm != head.baseline]
+    columns, sets = readings(known), {name: list(results.head.sets) for name, results in known.items()}
+    rows = sum(map(len, sets.values()))
     with plain_style(8, formulas=False):
         from matplotlib.figure import Figure
 
-        columns = readings(known)
-        figure = Figure(figsize=(1.4 + 3.1 * len(columns), 1 + 0.17 * len(arms) * len(rows)), layout="constrained")
-        panels = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
-        for axes, reading in zip(panels, columns, strict=True):
-            for place, arm in enumerate(arms):
-                label = arm
-                for row, (comparison, name) in enumerate(rows):
-                    found = comparison.figure(arm, name, reading.steps(arm), metric, reading.base_steps)
-                    if found is not None and found.difference is not None:
-                        mark(axes, found, row + (place - (len(arms) - 1) / 2) * _APART, f"C{place}", label)
-                        label = "_"
-            axes.axvline(0, color="0.4", linewidth=0.8)
+        size = (1.4 + 3.1 * len(columns), 0.9 + 0.35 * len(known) + 0.16 * len(arms) * rows)
+        figure = Figure(figsize=size, layout="constrained")
+        panels = figure.subplots(
+            len(known), len(columns), sharey="row", squeeze=False, height_ratios=[len(names) for names in sets.values()]
+        )
+        for line, (comparison, names) in zip(
+            panels, ((Comparison(known[key]), sets[key]) for key in known), strict=True
+        ):
+            for axes, reading in zip(line, columns, strict=True):
+                _draw(axes, comparison, arms, reading, metric)
+            line[0].set_yticks(range(len(names)), names)
+            line[0].set_ylim(len(names) - 0.5, -0.5)
+        for axes, reading in zip(panels[0], columns, strict=True):
             axes.set_title(reading.short, fontsize=8)
+        for axes in panels[-1]:
             axes.set_xlabel(f"difference in {title_of(metric)} to {head.baseline}{UNITS.get(metric, '')}")
-        panels[0].set_yticks(range(len(rows)), [name for _, name in rows])
-        panels[0].set_ylim(len(rows) - 0.5, -0.5)
-        if panels[0].get_legend_handles_labels()[1]:  # something has been measured beside the baseline
-            panels[0].legend(fontsize=7, loc="best")
+        shown = {
+            label: each for axes in panels.flat for each, label in zip(*axes.get_legend_handles_labels(), strict=True)
+        }
+        if shown:  # something has been measured beside the baseline
+            figure.legend(shown.values(), shown.keys(), loc="outside upper center", ncols=len(shown), frameon=False)
         save(figure, path)
+
+
+def _draw(axes: Any, comparison: Comparison, arms: list[str], reading: Reading, metric: str) -> None:
+    """Draw the arms of a comparison in one reading, a row for each set."""
+    for place, arm in enumerate(arms):
+        label = arm
+        for row, name in enumerate(comparison.head.sets):
+            found = comparison.figure(arm, name, reading.steps(arm), metric, reading.base_steps)
+            if found is not None and found.difference is not None:
+                mark(axes, found, row + (place - (len(arms) - 1) / 2) * _APART, f"C{place}", label)
+                label = "_"
+    for row in range(1, len(comparison.head.sets)):
+        axes.axhline(row - 0.5, color="0.9", linewidth=0.6)
+    axes.axvline(0, color="0.4", linewidth=0.8)

@@ -52,6 +52,15 @@ def title_of(metric: str) -> str:
     return TITLES.get(metric, metric)
 
 
+def short_of_steps(head: Head) -> Iterator[str]:
+    """Yield a sentence for each arm some of whose trainings did not come to the steps that they might have."""
+    for arm in head.arms:
+        few = [run for run in head.runs if run.arm == arm and max(run.steps) < run.most_steps]
+        if few:
+            of = sum(run.arm == arm for run in head.runs)
+            yield f"In {len(few)} of {of} trainings of {safe(arm)}, the steps did not come to {few[0].most_steps}."
+
+
 def _lines(results: Results, plot: str) -> Iterator[str]:
     head = results.head
     yield from (f"# {head.title}", "", head.question, "")
@@ -203,12 +212,8 @@ def _compute(head: Head) -> Iterator[str]:
         runs = [run for run in head.runs if run.arm == arm]
         if runs:
             yield row([safe(arm), str(len(runs)), *_taken(runs)])
-    for arm in head.arms:
-        few = [run for run in head.runs if run.arm == arm and max(run.steps) < run.most_steps]
-        if few:
-            of = sum(run.arm == arm for run in head.runs)
-            yield ""
-            yield f"In {len(few)} of {of} trainings of {safe(arm)}, the steps did not come to {few[0].most_steps}."
+    for line in short_of_steps(head):
+        yield from ("", line)
     devices = ", ".join(dict.fromkeys(run.device for run in head.runs))
     total = duration(sum(run.seconds for run in head.runs))
     yield from ("", f"{total} of training in all, on {devices}." if devices else "Nothing has been trained yet.", "")

@@ -73,8 +73,8 @@ class TrainConfig(RunConfig):
     patience: int = 10
     """Validations without a better PSNR that are borne before a step is added."""
     threshold: float = 1e-4
-    """By what share of the best PSNR another must be above it to be better there: 0.01 of 25 dB are 0.25 dB, less than
-    which a short training may gain by then."""
+    """Relative gain in validation PSNR that counts as better where a step is added; 0.01 is 0.25 dB at 25 dB. Which
+    checkpoint is the best does not depend on it."""
     truncate: int | None = None
     """Steps after which the chain of gradients is cut: with 1, each step learns from its own loss alone; if nothing is
     said, gradients flow through all steps."""

@@ -59,11 +59,11 @@ def test_plateau_adds_a_step(config: TrainConfig) -> None:
     assert [line["steps"] for line in metrics(config)] == [2, 2, 3, 3]
 
 
-@pytest.mark.parametrize(("threshold", "steps"), [(1e-4, [1, 1, 1, 1]), (10.0, [1, 1, 2, 2])])
+@pytest.mark.parametrize(("threshold", "steps"), [(1e-4, [1, 1, 1, 1]), (0.03, [1, 1, 2, 2])])
 def test_a_gain_within_the_threshold_is_none(
     config: TrainConfig, monkeypatch: pytest.MonkeyPatch, threshold: float, steps: list[int]
 ) -> None:
-    rising = iter(range(20, 24))
+    rising = iter([20.0, 20.5, 21.2, 21.9])  # 0.5 dB, then 0.7: 0.03 of 20 dB are 0.6
     score = Mock(side_effect=lambda *_, **__: Evaluation.of([20.0, 0.5, next(rising), 0.5]))
     monkeypatch.setattr("msloss_sirr.training.validation.Validation.score", score)
     train(dataclasses.replace(config, start_steps=1, threshold=threshold, samples=0))
