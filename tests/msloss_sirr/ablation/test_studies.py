@@ -114,8 +114,8 @@ def test_how_many_steps_ran_is_told() -> None:
     assert "| 1 to 3 |" in own
 
 
-def test_a_difference_that_rounds_to_nothing_has_no_minus() -> None:
+def test_a_difference_that_excludes_zero_does_not_round_to_it() -> None:
     found = results()
     equal = [s._replace(values={"psnr": 20 - 0.001 * (s.arm == "2-step")}) for s in found.scores]
     (row, *_) = [line for line in page(Results(found.head, equal)).splitlines() if line.startswith("| 2-step | 20.00")]
-    assert "| +0.00 [+0.00, +0.00] worse |" in row
+    assert "| -0.001 [-0.001, -0.001] worse |" in row
