@@ -207,6 +207,14 @@ def test_readme_says_of_several_steps_what_the_results_do() -> None:
     assert verdicts(to_input, "1-step", "val linear", 3) == {"worse"}
     assert "better" not in verdicts(to_input, every, "val linear", 3)
     assert verdicts(updates, "2-step, 3-step", "clip screen", 3) == {NO_DIFFERENCE}
+    assert "five seeds of 500 updates: after one application, and as often as in their training, two and three" in told
+    both = comparison_of("two-networks.csv")
+    assert len({(run.arm, run.seed) for run in both.head.runs}) == 25
+    assert "but that three steps applied once are better on linear composites, too" in told
+    assert verdicts(both, "3-step", "linear", 1) == {"better"} != verdicts(updates, "3-step", "linear", 1)
+    for (arm, own), name in product((("2-step", 2), ("3-step", 3)), ("val", "linear", "clip", "screen")):
+        assert verdicts(both, arm, name, 1) == verdicts(updates, arm, name, 1) or (arm, name) == ("3-step", "linear")
+        assert verdicts(both, arm, name, own, 1) == verdicts(updates, arm, name, own, 1)
     assert "no difference to the full gradient is seen but on screen, where it is 0.35 of the 1.92 dB between" in told
     assert verdicts(cut, "truncated", "val linear clip", 1) == {NO_DIFFERENCE}
     screen = [cut.figure(arm, "composites-screen", 1, "psnr") for arm in ("truncated", "1-step")]
