@@ -24,7 +24,8 @@ class Interval(NamedTuple):
 def signed(difference: float, between: Interval | None, digits: int) -> str:
     """Return a difference with its sign and interval: ``+0.81 [+0.12, +1.51]``.
 
-    All get more digits where a limit would be rounded to zero, and the interval excludes zero.
+    All get more digits where a limit would be rounded to zero, so that its side is seen: as many as it takes if the
+    interval excludes zero, and up to two if it does not.
 
     Args:
         difference: the mean.
@@ -32,7 +33,10 @@ def signed(difference: float, between: Interval | None, digits: int) -> str:
         digits: behind the point.
     """
     limits = [] if between is None else [between.low, between.high]
-    while between is not None and between.excludes_zero and round(min(map(abs, limits)), digits) == 0:
+    most = digits + 2
+    while any(limit and round(limit, digits) == 0 for limit in limits) and (
+        digits < most or (between is not None and between.excludes_zero)
+    ):
         digits += 1
     told, *between_them = (f"{round(value, digits) or 0.0:+.{digits}f}" for value in (difference, *limits))
     return f"{told} [{', '.join(between_them)}]" if limits else told

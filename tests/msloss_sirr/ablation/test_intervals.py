@@ -119,9 +119,11 @@ def test_it_is_that_of_the_analysis_of_variance(seed: int) -> None:
         (-0.03, (-0.0551, -0.0031), "-0.030 [-0.055, -0.003]"),
         (0.02, (0.00012, 0.04), "+0.0200 [+0.0001, +0.0400]"),
         (0.0, (0.0, 0.0), "+0.00 [+0.00, +0.00]"),
+        (0.09, (-0.0031, 0.1812), "+0.090 [-0.003, +0.181]"),
+        (0.09, (-0.000003, 0.1812), "+0.0900 [+0.0000, +0.1812]"),
     ],
 )
-def test_an_interval_that_excludes_zero_is_seen_to(
+def test_on_which_side_of_zero_a_limit_lies_is_seen(
     difference: float, between: tuple[float, float] | None, told: str
 ) -> None:
     assert signed(difference, between and Interval(difference, *between), 2) == told
