@@ -29,23 +29,19 @@ def draw_overview(known: Mapping[str, Results], path: Path, metric: str = "psnr"
     """
     head = next(iter(known.values())).head
     arms = [arm for arm in head.arms if arm != head.baseline]
-    columns, sets = readings(known), {name: list(results.head.sets) for name, results in known.items()}
-    rows = sum(map(len, sets.values()))
+    columns, comparisons = readings(known), [Comparison(results) for results in known.values()]
+    rows = [len(comparison.head.sets) for comparison in comparisons]
     with plain_style(8, formulas=False):
         from matplotlib.figure import Figure
 
-        size = (1.4 + 3.1 * len(columns), 0.9 + 0.35 * len(known) + 0.16 * len(arms) * rows)
+        size = (1.4 + 3.1 * len(columns), 0.9 + 0.35 * len(known) + 0.16 * len(arms) * sum(rows))
         figure = Figure(figsize=size, layout="constrained")
-        panels = figure.subplots(
-            len(known), len(columns), sharey="row", squeeze=False, height_ratios=[len(names) for names in sets.values()]
-        )
-        for line, (comparison, names) in zip(
-            panels, ((Comparison(known[key]), sets[key]) for key in known), strict=True
-        ):
+        panels = figure.subplots(len(rows), len(columns), sharey="row", squeeze=False, height_ratios=rows)
+        for line, comparison in zip(panels, comparisons, strict=True):
             for axes, reading in zip(line, columns, strict=True):
                 _draw(axes, comparison, arms, reading, metric)
-            line[0].set_yticks(range(len(names)), names)
-            line[0].set_ylim(len(names) - 0.5, -0.5)
+            line[0].set_yticks(range(len(comparison.head.sets)), list(comparison.head.sets))
+            line[0].set_ylim(len(comparison.head.sets) - 0.5, -0.5)
         for axes, reading in zip(panels[0], columns, strict=True):
             axes.set_title(reading.short, fontsize=8)
         for axes in panels[-1]:
@@ -64,8 +60,7 @@ def _draw(axes: Any, comparison: Comparison, arms: list[str], reading: Reading, 
         label = arm
         for row, name in enumerate(comparison.head.sets):
             found = comparison.figure(arm, name, reading.steps(arm), metric, reading.base_steps)
-            if found is not None and found.difference is not None:
-                mark(axes, found, row + (place - (len(arms) - 1) / 2) * _APART, f"C{place}", label)
+            if mark(axes, found, row + (place - (len(arms) - 1) / 2) * _APART, f"C{place}", label):
                 label = "_"
     for row in range(1, len(comparison.head.sets)):
         axes.axhline(row - 0.5, color="0.9", linewidth=0.6)

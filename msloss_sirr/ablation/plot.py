@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from msloss_sirr.ablation.figures import Comparison, Figure
+from msloss_sirr.ablation.page import UNITS, title_of
 from msloss_sirr.ablation.results import Results
 from msloss_sirr.errors import InputError
-from msloss_sirr.evaluation.table import TITLES
 from msloss_sirr.plots import plain_style, save
 
 
@@ -43,24 +43,28 @@ def draw(results: Results, path: Path, metric: str = "psnr") -> None:
         save(figure, path)
 
 
-def mark(axes: Any, figure: Figure, height: float, colour: str, label: str) -> None:
+def mark(axes: Any, figure: Figure | None, height: float, colour: str, label: str) -> bool:
     """Draw a difference to the baseline, and its interval as a bar; the mark is filled if that excludes zero.
 
     Args:
         axes: of matplotlib.
-        figure: what was found; nothing is drawn if it has no difference.
-        height: where, across.
+        figure: what was found, if anything was.
+        height: of the mark, along the vertical axis.
         colour: of matplotlib.
         label: in the legend.
+
+    Returns:
+        Whether there was a difference to draw.
     """
-    if figure.difference is None:
-        return
+    if figure is None or figure.difference is None:
+        return False
     if figure.between is not None:
         axes.plot([figure.between.low, figure.between.high], [height, height], color=colour, linewidth=1.5)
     sure = figure.between is not None and figure.between.excludes_zero
     axes.plot(
         figure.difference, height, marker="o", color=colour, markerfacecolor=colour if sure else "white", label=label
     )
+    return True
 
 
 def _measured(comparison: Comparison, arm: str, metric: str) -> bool:
@@ -77,14 +81,11 @@ def _panel(axes: Any, comparison: Comparison, arms: list[str], name: str, metric
         colour, label = f"C{place}", f"evaluated after {steps} step{'s' * (steps > 1)}"
         for row, arm in enumerate(arms):
             found = comparison.figure(arm, name, steps, metric)
-            if found is None or found.difference is None:
-                continue
             height = row + (place - (len(head.eval_steps) - 1) / 2) * 0.22
-            mark(axes, found, height, colour, label)
-            label = "_"
+            if mark(axes, found, height, colour, label):
+                label = "_"
     axes.axvline(0, color="0.4", linewidth=0.8)
     axes.set_yticks(range(len(arms)), arms)
     axes.set_ylim(len(arms) - 0.5, -0.5)
-    unit = ", dB" if metric == "psnr" else ""
-    axes.set_xlabel(f"difference in {TITLES.get(metric, metric)} to {head.baseline}{unit}")
+    axes.set_xlabel(f"difference in {title_of(metric)} to {head.baseline}{UNITS.get(metric, '')}")
     axes.set_title(f"{head.sets[name].paper or name} ({head.sets[name].images} images)", fontsize=9)
