@@ -15,7 +15,7 @@ from msloss_sirr.ablation.arms import INPUT
 from msloss_sirr.ablation.figures import NO_DIFFERENCE, Comparison, Figure
 from msloss_sirr.ablation.overview import overview, readings, trainings
 from msloss_sirr.ablation.overview_plot import draw_overview
-from msloss_sirr.ablation.page import number, told_difference
+from msloss_sirr.ablation.page import number, told_difference, trained_by
 from msloss_sirr.ablation.results import Head, Results, read_results
 from msloss_sirr.markdown import header, row
 from msloss_sirr.peers.page import sections as sections_of_peers
@@ -188,7 +188,7 @@ def _tasks_of(network: str, results: Path = RESULTS) -> dict[str, Results]:
 def _arms(heads: Mapping[str, Head]) -> Iterator[str]:
     """Yield what was the same for all, and in what they and the arms differ."""
     yield from ("| | |", "| --- | --- |")
-    yield from _told("", {name: head.facts for name, head in heads.items()})
+    yield from _told("", {name: {**head.facts, "trained by": trained_by(head)} for name, head in heads.items()})
     arms = {name: {arm: _code(options) for arm, options in head.arms.items()} for name, head in heads.items()}
     yield from _told("arm ", arms)
     yield ""

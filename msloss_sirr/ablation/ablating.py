@@ -23,7 +23,7 @@ from msloss_sirr.files import check_writable
 from msloss_sirr.locks import held
 from msloss_sirr.synthesis.tasks import TASKS
 from msloss_sirr.trainer.processes import connect
-from msloss_sirr.trainer.provenance import command, surroundings
+from msloss_sirr.trainer.provenance import command
 from msloss_sirr.training.config import TrainConfig
 
 _DEGRADED = "degraded"
@@ -140,8 +140,6 @@ class _Ablation:
         options, base = self.options, self.base
         model = base.model
         files = training_files(base.data)
-        here = surroundings(connect(base, base.accumulate).device, 1)
-        torch = here["packages"]["torch"]
         judged = (
             "the last weights" if options.judged == "last" else "the weights that score best on the validation pairs"
         )
@@ -166,8 +164,6 @@ class _Ablation:
             "learning rate": f"{base.lr:g}, to zero along a half cosine",
             "evaluated": f"{judged}, applied {', '.join(map(str, options.eval_steps))} times; protocol "
             f"{options.protocol}: {PROTOCOLS[options.protocol].does}",
-            "machine": f"{here['device']}, torch {torch}, {here['threads']} threads, {base.precision}",
-            "revision": str(here["revision"]),
         }
 
     def _task(self) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from msloss_sirr.ablation.results import Results, Score
 from msloss_sirr.errors import InputError
 
-_OF_A_MACHINE = ("trained on", "machine", "revision")
+_OF_A_MACHINE = ("trained on", "machine")
 """Facts that may differ: names of folders, and what cannot be the same."""
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from msloss_sirr.ablation.arms import INPUT
 from msloss_sirr.ablation.figures import NO_DIFFERENCE, Comparison
 from msloss_sirr.ablation.page import UNITS, number, short_of_steps, title_of, told_difference
-from msloss_sirr.ablation.results import Results
+from msloss_sirr.ablation.results import Head, Results
 from msloss_sirr.markdown import header, row
 from msloss_sirr.trainer.durations import duration
 
@@ -47,18 +47,21 @@ def readings(known: Mapping[str, Results]) -> list[Reading]:
     head = next(iter(known.values())).head
     first, last = head.eval_steps[0], head.eval_steps[-1]
     runs = [run for results in known.values() for run in results.head.runs]
-    most: dict[str, int] = {}
+    reached: dict[str, set[int]] = {}
     for run in runs:
-        most[run.arm] = max(most.get(run.arm, 1), *run.steps)
+        reached.setdefault(run.arm, set()).add(max(run.steps))
+    most = {arm: max(steps) for arm, steps in reached.items()}
     own = {arm: min(steps, last) for arm, steps in most.items()}
     base = head.baseline
+    unlike = [arm for arm, steps in reached.items() if len(steps) > 1]
+    apart = f"; all seeds of {', '.join(unlike)} as the one of most steps" if unlike else ""
     at_most = f", {_times(last)} at most" if any(steps > last for steps in most.values()) else ""
     return [
         Reading(
             f"applied {_times(first)}; differences to {base}", f"each applied {_times(first)}", lambda _: first, None
         ),
         Reading(
-            f"applied as often as in its training{at_most}; differences to {base}, as often as in its own",
+            f"applied as often as in its training{at_most}; differences to {base}, as often as in its own{apart}",
             "each as often as in its training",
             lambda arm: own.get(arm, first),
             own.get(base, first),
@@ -73,7 +76,7 @@ def readings(known: Mapping[str, Results]) -> list[Reading]:
 
 
 def _times(number: int) -> str:
-    return "once" if number == 1 else f"{number} times"
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")
 
 
 def trainings(known: Mapping[str, Results], what: str) -> Iterator[str]:
@@ -112,7 +115,7 @@ def _table(known: Mapping[str, Results], metric: str, reading: Reading) -> Itera
             for arm in others:
                 figure = comparison.figure(arm, name, steps(arm), metric, base_steps)
                 few = f" ({figure.seeds} of {seeds} seeds)" if figure is not None and figure.seeds < seeds else ""
-                cells.append("not done yet" if figure is None else told_difference(figure, metric) + few)
+                cells.append(_absent(head, steps(arm)) if figure is None else told_difference(figure, metric) + few)
                 verdicts[arm].update([figure.verdict] if figure is not None and figure.between is not None else [])
             yield row([name, *cells])
     yield ""
@@ -126,6 +129,11 @@ def _table(known: Mapping[str, Results], metric: str, reading: Reading) -> Itera
             told.append(f"no verdict on {sets - count.total()}")
         yield f"- {arm}: {', '.join(told)}, of {sets} sets."
     yield ""
+
+
+def _absent(head: Head, steps: int) -> str:
+    """Return why there is no figure of an arm that is applied so often."""
+    return "not done yet" if steps in head.eval_steps else f"not evaluated applied {_times(steps)}"
 
 
 def _mean(comparison: Comparison, arm: str, name: str, steps: int, metric: str) -> str:

@@ -1,5 +1,6 @@
 """Results as a page in Markdown: what the paper has, what is found here, and what may be said of the difference."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from msloss_sirr.ablation.arms import INPUT
@@ -61,6 +62,14 @@ def short_of_steps(head: Head) -> Iterator[str]:
             yield f"In {len(few)} of {of} trainings of {safe(arm)}, the steps did not come to {few[0].most_steps}."
 
 
+def trained_by(head: Head) -> str:
+    """Return by which revisions of the program, and on what, the trainings were done; with their number, if several."""
+    count = Counter(run.provenance or "unknown" for run in head.runs)
+    if len(count) < 2:
+        return "".join(count)
+    return "; ".join(f"{provenance} ({number} of {count.total()} trainings)" for provenance, number in count.items())
+
+
 def _lines(results: Results, plot: str) -> Iterator[str]:
     head = results.head
     yield from (f"# {head.title}", "", head.question, "")
@@ -102,6 +111,8 @@ def _facts(head: Head) -> Iterator[str]:
     yield f"| seeds | {' '.join(map(str, head.seeds))}; {done} of {wanted} trainings have ended |"
     for name, fact in head.facts.items():
         yield f"| {safe(name)} | {safe(fact)} |"
+    if head.runs:
+        yield f"| trained by | {safe(trained_by(head))} |"
     for name, options in head.arms.items():
         yield f"| arm {safe(name)} | {f'`{safe(options)}`' if options else 'nothing is changed'} |"
     yield ""

@@ -49,6 +49,8 @@ class Run(NamedTuple):
     """How many there may be."""
     parameters: int
     device: str
+    provenance: str = ""
+    """Revision of the program, machine and precision; of several, as it went on elsewhere, joined by "then"."""
 
 
 class SetFound(NamedTuple):
@@ -182,7 +184,9 @@ def _check(head: Head) -> None:
     mappings = head.arms, head.facts, head.absent, head.waiting, head.wanting
     texts = [head.study, head.title, head.question, head.baseline, head.command, *head.unlike]
     texts += [text for mapping in mappings for pair in mapping.items() for text in pair]
-    texts += [each.paper for each in head.sets.values()] + [text for run in head.runs for text in (run.arm, run.device)]
+    texts += [each.paper for each in head.sets.values()] + [
+        text for run in head.runs for text in (run.arm, run.device, run.provenance)
+    ]
     numbers = [*head.seeds, *head.eval_steps, *(each.images for each in head.sets.values())]
     numbers += [number for run in head.runs for number in (*run[1:5], *run.steps, run.most_steps, run.parameters)]
     if not all(isinstance(text, str) for text in texts) or not all(isinstance(number, int) for number in numbers):

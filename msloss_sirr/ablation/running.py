@@ -120,7 +120,15 @@ def _run(job: Job, parameters: int) -> Run:
         most_steps=config.steps,
         parameters=parameters,
         device=device,
+        provenance=", then ".join(dict.fromkeys(_provenance(begun, config) for begun in provenance)),
     )
+
+
+def _provenance(begun: Mapping[str, Any], config: TrainConfig) -> str:
+    revision = begun["revision"] or "unknown"
+    short = revision[:12] + "+" * revision.endswith("+")  # a + where files were changed since
+    torch, threads = begun["packages"]["torch"], begun["threads"]
+    return f"revision {short}, {begun['device']}, torch {torch}, {threads} threads, {config.precision}"
 
 
 def _is_scored(job: Job, work: Work) -> bool:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -103,6 +104,8 @@ def test_scores_are_those_of_the_weights_that_every_training_left(options: Ablat
         ("one step", 1, 4, (1, 1)),
         ("two steps", 1, 4, (2, 2)),
     ]
+    (provenance,) = {each.provenance for each in found.head.runs}
+    assert re.fullmatch(r"revision ([0-9a-f]{12}\+?|unknown), cpu.*, torch \S+, \d+ threads, float32", provenance)
     assert len(found.scores) == 4 + 4 * 4 * 2  # the input, then runs by images by steps
     remover = load_remover(options.out / "runs" / "two-steps" / "seed-1" / "last.safetensors")
     by_hand = evaluate(remover, open_pairs(pairs), steps=2)
@@ -316,6 +319,36 @@ def test_a_training_of_another_comparison_counts_by_the_name_that_its_arm_has_he
     there = Run("3-step", 0, 12, 36, 48, 60.5, (3, 3), 3, 1234, "cpu")
     (options.out / "trained.json").write_text(json.dumps(there._asdict()))
     assert runs_of([job]) == [there._replace(arm="full", seed=3)]
+
+
+def test_a_training_is_of_all_the_revisions_that_it_went_on_with(options: AblateOptions) -> None:
+    job = Job("one", 0, dataclasses.replace(TrainConfig(val=options.val, out=options.out)))
+    begun = {"packages": {"torch": "2"}, "threads": 1, "device": "cpu", "processes": 1}
+    revisions = ["a" * 40, "a" * 40, "b" * 40 + "+", None]
+
+    class Done:
+        @property
+        def scored_by(self) -> dict[str, Any]:
+            return {}
+
+        def train(self, _: TrainConfig) -> None:
+            options.out.mkdir()
+            (options.out / "metrics.jsonl").write_text('{"images_per_second": 1, "seconds": 4, "steps": 1}\n')
+            told = [{**begun, "revision": revision} for revision in revisions]
+            (options.out / "provenance.json").write_text(json.dumps(told))
+
+        def parameters(self, _: TrainConfig) -> int:
+            return 1
+
+        def score(self, _: TrainConfig) -> running.Scored:
+            return running.Scored([], {})
+
+    list(running.work_through([job], Done(), silent))
+    (run,) = runs_of([job])
+    machine = "cpu, torch 2, 1 threads, float32"
+    assert run.provenance == ", then ".join(
+        f"revision {revision}, {machine}" for revision in ("a" * 12, "b" * 12 + "+", "unknown")
+    )
 
 
 @pytest.mark.parametrize("name", ["trained.json", "scores.json"])

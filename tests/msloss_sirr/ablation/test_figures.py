@@ -13,7 +13,7 @@ from msloss_sirr.ablation.arms import INPUT, with_length
 from msloss_sirr.ablation.deviations import unlike_paper
 from msloss_sirr.ablation.figures import NO_DIFFERENCE, Comparison
 from msloss_sirr.ablation.intervals import interval
-from msloss_sirr.ablation.page import page
+from msloss_sirr.ablation.page import page, trained_by
 from msloss_sirr.ablation.paper import SETS, TABLES
 from msloss_sirr.ablation.results import Head, Results, Run, Score, SetFound, read_results, write_results
 from msloss_sirr.ablation.studies import STUDIES
@@ -180,6 +180,14 @@ def test_the_page_says_what_it_is() -> None:
     assert "| 3x1-step | not done yet |" in told
     assert "| network | a \\| b |" in told
     assert "small-scale" not in page(results(unlike=()))
+    assert "| trained by | unknown |" in told
+
+
+def test_what_trained_is_counted() -> None:
+    runs = [Run("1-step", n, 1, 1, 1, 1.0, (1,), 1, 1, "cpu", provenance) for n, provenance in enumerate("aab")]
+    assert trained_by(head_of("5", runs=tuple(runs))) == "a (2 of 3 trainings); b (1 of 3 trainings)"
+    assert trained_by(head_of("5", runs=tuple(runs[:2]))) == "a"
+    assert "| trained by |" not in page(Results(head_of("5"), []))
 
 
 @pytest.mark.parametrize("study", TABLES)

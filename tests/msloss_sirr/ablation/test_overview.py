@@ -1,5 +1,6 @@
-"""The picture of several comparisons: what is marked where, and the same file again."""
+"""Several comparisons side by side: what tables say, and what the picture marks where."""
 
+import dataclasses
 import sys
 from itertools import product
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from msloss_sirr.ablation import overview_plot
+from msloss_sirr.ablation.overview import overview, readings
 from msloss_sirr.ablation.overview_plot import draw_overview
 from msloss_sirr.ablation.results import Head, Results, Run, Score, SetFound
 from msloss_sirr.errors import InputError
@@ -34,6 +36,32 @@ def drawn(known: dict[str, Results], monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(overview_plot, "save", lambda figure, _: figures.append(figure))
     draw_overview(known, Path("plot.svg"))
     return figures[0]
+
+
+def with_head(found: Results, **changes: Any) -> Results:
+    return Results(dataclasses.replace(found.head, **changes), found.scores)
+
+
+def test_an_arm_that_was_not_applied_as_often_as_in_its_training_is_no_arm_to_come() -> None:
+    found = results_of({"a": 2.0})
+    scores = [score for score in found.scores if score.steps != 2]
+    lines = list(overview({"one": Results(dataclasses.replace(found.head, eval_steps=(1, 3)), scores)}))
+    rows = [line for line in lines if line.startswith("| a |")]
+    assert [row.split(" | ")[3:] for row in rows] == [
+        ["+1.50 [+1.44, +1.57] better", "not done yet |"],
+        ["not evaluated applied twice", "not done yet |"],
+        ["+4.50 [+4.44, +4.57] better", "not done yet |"],
+    ]
+
+
+def test_seeds_that_came_to_fewer_steps_are_told() -> None:
+    found = results_of({"a": 2.0})
+    told = "applied as often as in its training; differences to 1-step, as often as in its own"
+    assert readings({"one": found})[1].title == told
+    fewer = tuple(run._replace(steps=(1, 1)) if run[:2] == ("2-step", 1) else run for run in found.head.runs)
+    apart = readings({"one": with_head(found, runs=fewer)})[1]
+    assert apart.title == f"{told}; all seeds of 2-step as the one of most steps"
+    assert apart.steps("2-step") == 2
 
 
 def test_sets_of_all_comparisons_are_rows_and_sure_differences_are_filled(monkeypatch: pytest.MonkeyPatch) -> None:
