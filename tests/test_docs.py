@@ -225,6 +225,32 @@ def test_readme_says_of_several_steps_what_the_results_do() -> None:
         assert verdicts(compared, "3x1-step", "val linear clip screen", 1, metric=metric) == {NO_DIFFERENCE}
 
 
+def test_composites_that_share_a_photograph_do_not_make_intervals_too_sure() -> None:
+    """Of photograph i is the scene of composite i and the reflection of composite i - 7."""
+    found = []
+    for path in sorted((DOCS / "results" / "multi-step").glob("*.csv")):
+        results = read_results(path)
+        values: dict[tuple[str, str, int], dict[str, list[float]]] = {}
+        for score in results.scores:
+            of_images = values.setdefault((score.arm, score.set_name, score.steps), {})
+            of_images.setdefault(score.image, []).append(score.values["psnr"])
+        order = sorted(values["1-step", "composites-linear", 1])
+        assert len(order) == 24
+        for (arm, name, steps), of_images in values.items():
+            if name == "val" or arm in (INPUT, results.head.baseline):
+                continue
+            base = values[results.head.baseline, name, steps]
+            apart = {image: float(np.mean(each) - np.mean(base[image])) for image, each in of_images.items()}
+            mean = np.mean(list(apart.values()))
+            pairs = [
+                (apart[a], apart[b]) for a, b in zip(order, order[7:] + order[:7], strict=True) if {a, b} <= {*apart}
+            ]
+            together = np.mean([(a - mean) * (b - mean) for a, b in pairs])
+            found.append(together / np.var(list(apart.values())))
+    told = " ".join((DOCS / "evidence" / "multi-step.md").read_text(encoding="utf-8").split())
+    assert f"the differences of two that share one have a correlation of {np.mean(found):.2f};" in told
+
+
 UNET = sorted((DOCS / "results" / "beyond" / "unet").glob("*.csv"))
 """What was measured of other tasks, by the U-Net."""
 
