@@ -154,20 +154,9 @@ def _where(known: Mapping[str, Results], arm: str) -> Iterator[str]:
     sets = [(Comparison(results), name) for results in known.values() for name in results.head.sets]
     yield from (f"{arm} beside {base}, in PSNR:", "")
     for reading in readings(known):
-        of_base = reading.base_steps
-        found = {name: each.figure(arm, name, reading.steps(arm), "psnr", of_base) for each, name in sets}
+        found = {name: reading.figure(each, arm, name, "psnr") for each, name in sets}
         yield f"- {reading.short}: {_verdicts(found)}."
-    found = {
-        name: each.figure(arm, name, _best(each, arm, name), "psnr", _best(each, base, name)) for each, name in sets
-    }
-    yield f"- each as often as suits it best, chosen on the same photographs: {_verdicts(found)}."
     yield ""
-
-
-def _best(comparison: Comparison, arm: str, name: str) -> int:
-    """Return after how many applications the PSNR of an arm is best."""
-    figures = {steps: comparison.figure(arm, name, steps, "psnr") for steps in comparison.head.eval_steps}
-    return max(figures, key=lambda steps: -1.0 if (figure := figures[steps]) is None else figure.mean)
 
 
 def _verdicts(found: Mapping[str, Figure | None]) -> str:

@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from msloss_sirr.ablation.arms import INPUT
-from msloss_sirr.ablation.figures import NO_DIFFERENCE, Comparison
+from msloss_sirr.ablation.figures import NO_DIFFERENCE, Comparison, Figure, is_better_lower
 from msloss_sirr.ablation.page import UNITS, number, short_of_steps, title_of, told_difference
-from msloss_sirr.ablation.results import Head, Results
+from msloss_sirr.ablation.results import Results
 from msloss_sirr.markdown import header, row
 from msloss_sirr.trainer.durations import duration
 
 
 def overview(known: Mapping[str, Results], metric: str = "psnr") -> Iterator[str]:
-    """Yield tables in Markdown: each arm applied once, as often as in its training, and as often as is evaluated.
+    """Yield tables in Markdown, one for each of the `readings`.
 
     Args:
         known: results by the name of their comparison; all of the same arms and numbers of steps at evaluation.
@@ -32,14 +32,19 @@ class Reading(NamedTuple):
 
     title: str
     short: str
-    steps: Callable[[str], int]
-    """How often an arm is."""
-    base_steps: int | None
-    """How often the baseline is; ``None`` for as often as the arm."""
+    steps: Callable[[Comparison, str, str, str], int]
+    """How often an arm is, on a set, by a metric."""
+    varies: bool = False
+    """Whether it is another number from set to set."""
+
+    def figure(self, comparison: Comparison, arm: str, set_name: str, metric: str) -> Figure | None:
+        """Return what an arm comes to on a set by a metric, beside the baseline."""
+        steps, base_steps = (self.steps(comparison, each, set_name, metric) for each in (arm, comparison.head.baseline))
+        return comparison.figure(arm, set_name, steps, metric, base_steps)
 
 
 def readings(known: Mapping[str, Results]) -> list[Reading]:
-    """Return the three ways: once, as often as in the training, and as often as is evaluated.
+    """Return four ways: once, as often as in the training, as often as is evaluated, and as often as suits each best.
 
     Args:
         known: results by the name of their comparison; all of the same arms and numbers of steps at evaluation.
@@ -57,22 +62,34 @@ def readings(known: Mapping[str, Results]) -> list[Reading]:
     apart = f"; all seeds of {', '.join(unlike)} as the one of most steps" if unlike else ""
     at_most = f", {_times(last)} at most" if any(steps > last for steps in most.values()) else ""
     return [
-        Reading(
-            f"applied {_times(first)}; differences to {base}", f"each applied {_times(first)}", lambda _: first, None
-        ),
+        Reading(f"applied {_times(first)}; differences to {base}", f"each applied {_times(first)}", lambda *_: first),
         Reading(
             f"applied as often as in its training{at_most}; differences to {base}, as often as in its own{apart}",
             "each as often as in its training",
-            lambda arm: own.get(arm, first),
-            own.get(base, first),
+            lambda _, arm, *__: own.get(arm, first),
         ),
         Reading(
             f"applied {_times(last)}; differences to {base}, applied as often",
             f"each applied {_times(last)}",
-            lambda _: last,
-            None,
+            lambda *_: last,
+        ),
+        Reading(
+            f"applied as often as suits it best, up to {_times(last)}; differences to {base}, as often as suits that "
+            "best; chosen on the same images, which flatters all, and intervals know nothing of it",
+            "each as often as suits it best",
+            _best,
+            varies=True,
         ),
     ]
+
+
+def _best(comparison: Comparison, arm: str, set_name: str, metric: str) -> int:
+    """Return after how many applications the mean over all seeds and images is best."""
+    steps = comparison.head.eval_steps
+    figures = {number: comparison.figure(arm, set_name, number, metric) for number in steps}
+    measured = {number: figure.mean for number, figure in figures.items() if figure is not None}
+    choose = min if is_better_lower(metric) else max
+    return choose(measured, key=measured.__getitem__, default=steps[0])
 
 
 def _times(number: int) -> str:
@@ -101,21 +118,17 @@ def trainings(known: Mapping[str, Results], what: str) -> Iterator[str]:
 
 
 def _table(known: Mapping[str, Results], metric: str, reading: Reading) -> Iterator[str]:
-    steps, base_steps = reading.steps, reading.base_steps
     head = next(iter(known.values())).head
     others = [arm for arm in head.arms if arm != head.baseline]
-    seeds = len(head.seeds)
     yield from header(["set", "input", head.baseline, *others])
     verdicts: dict[str, Counter[str]] = {arm: Counter() for arm in others}
     for results in known.values():
         comparison = Comparison(results)
         for name in results.head.sets:
-            base = base_steps or steps(head.baseline)
-            cells = [_mean(comparison, arm, name, base, metric) for arm in (INPUT, head.baseline)]
+            cells = [_mean(comparison, arm, name, metric, reading) for arm in (INPUT, head.baseline)]
             for arm in others:
-                figure = comparison.figure(arm, name, steps(arm), metric, base_steps)
-                few = f" ({figure.seeds} of {seeds} seeds)" if figure is not None and figure.seeds < seeds else ""
-                cells.append(_absent(head, steps(arm)) if figure is None else told_difference(figure, metric) + few)
+                figure = reading.figure(comparison, arm, name, metric)
+                cells.append(_difference(comparison, arm, name, metric, reading))
                 verdicts[arm].update([figure.verdict] if figure is not None and figure.between is not None else [])
             yield row([name, *cells])
     yield ""
@@ -131,11 +144,19 @@ def _table(known: Mapping[str, Results], metric: str, reading: Reading) -> Itera
     yield ""
 
 
-def _absent(head: Head, steps: int) -> str:
-    """Return why there is no figure of an arm that is applied so often."""
-    return "not done yet" if steps in head.eval_steps else f"not evaluated applied {_times(steps)}"
+def _difference(comparison: Comparison, arm: str, name: str, metric: str, reading: Reading) -> str:
+    """Return what an arm comes to beside the baseline, or why there is nothing to be told of it."""
+    figure, steps = reading.figure(comparison, arm, name, metric), reading.steps(comparison, arm, name, metric)
+    if figure is None:
+        return "not done yet" if steps in comparison.head.eval_steps else f"not evaluated applied {_times(steps)}"
+    seeds = len(comparison.head.seeds)
+    few = f" ({figure.seeds} of {seeds} seeds)" if figure.seeds < seeds else ""
+    return told_difference(figure, metric) + (f", {_times(steps)}" if reading.varies else "") + few
 
 
-def _mean(comparison: Comparison, arm: str, name: str, steps: int, metric: str) -> str:
+def _mean(comparison: Comparison, arm: str, name: str, metric: str, reading: Reading) -> str:
+    steps = reading.steps(comparison, comparison.head.baseline, name, metric)
     figure = comparison.figure(arm, name, steps, metric)
-    return "" if figure is None else number(figure.mean, metric)
+    if figure is None:
+        return ""
+    return number(figure.mean, metric) + (f", {_times(steps)}" if reading.varies and arm != INPUT else "")

@@ -34,7 +34,7 @@ def draw_overview(known: Mapping[str, Results], path: Path, metric: str = "psnr"
     with plain_style(8, formulas=False):
         from matplotlib.figure import Figure
 
-        size = (1.4 + 3.1 * len(columns), 0.9 + 0.35 * len(known) + 0.16 * len(arms) * sum(rows))
+        size = (1.4 + 2.6 * len(columns), 0.9 + 0.35 * len(known) + 0.16 * len(arms) * sum(rows))
         figure = Figure(figsize=size, layout="constrained")
         panels = figure.subplots(len(rows), len(columns), sharey="row", squeeze=False, height_ratios=rows)
         for line, comparison in zip(panels, comparisons, strict=True):
@@ -59,9 +59,10 @@ def _draw(axes: Any, comparison: Comparison, arms: list[str], reading: Reading, 
     for place, arm in enumerate(arms):
         label = arm
         for row, name in enumerate(comparison.head.sets):
-            found = comparison.figure(arm, name, reading.steps(arm), metric, reading.base_steps)
+            found = reading.figure(comparison, arm, name, metric)
             if mark(axes, found, row + (place - (len(arms) - 1) / 2) * _APART, f"C{place}", label):
                 label = "_"
     for row in range(1, len(comparison.head.sets)):
         axes.axhline(row - 0.5, color="0.9", linewidth=0.6)
     axes.axvline(0, color="0.4", linewidth=0.8)
+    axes.locator_params(axis="x", nbins=5)

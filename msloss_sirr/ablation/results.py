@@ -107,13 +107,15 @@ def write_results(results: Results, path: Path) -> None:
     """Write a CSV file: lines of ``# name: JSON`` that tell what was done, then a line for every image.
 
     Columns: arm, seed, set, image, steps, and a metric each; numbers have five digits behind the point. The line of
-    the runs is what they took. Characters that cannot be seen, in names of files, are written as Python escapes them.
+    the runs is what they took, that of the rows how many follow. Characters that cannot be seen, in names of files, are
+    written as Python escapes them.
     `read_results` reads it; so do other programs, if told that ``#`` begins a comment.
     """
     text = io.StringIO(newline="")
     text.write(f"# format: {json.dumps(FORMAT)}\n")
     for name, value in _told(results.head).items():
         text.write(f"# {name}: {json.dumps(_legible(value), ensure_ascii=False)}\n")
+    text.write(f"# rows: {len(results.scores)}\n")
     metrics = results.metrics
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow((*_COLUMNS, *metrics))
@@ -143,7 +145,7 @@ def read_results(path: Path) -> Results:
         told = {name: json.loads(value) for name, value in (line[2:].split(": ", 1) for line in lines[:count])}
         if told.pop("format", None) != FORMAT:
             raise InputError(f"{path} holds no results of an ablation; give a file that msloss-sirr ablate wrote")
-        return Results(_head(told), list(_scores(lines[count:])))
+        return Results(scores=list(_scores(lines[count:], told.pop("rows"))), head=_head(told))
     except (AttributeError, KeyError, StopIteration, TypeError, ValueError, csv.Error) as error:
         raise InputError(f"{path} holds no results of an ablation, or is damaged: {error}") from error
 
@@ -158,7 +160,9 @@ def find_results(path: Path) -> Path:
         return path
     found = sorted(path.glob("*.csv"))
     if len(found) != 1:
-        raise InputError(f"{path} holds {len(found)} files of results; name one, {path / 'table-5.csv'} say")
+        raise InputError(
+            f"{path} holds {len(found)} files of results; name one, {found[0] if found else path / 'table-5.csv'} say"
+        )
     return found[0]
 
 
@@ -197,7 +201,7 @@ def _check(head: Head) -> None:
         raise ValueError("its head tells of trainings without their time")
 
 
-def _scores(lines: Sequence[str]) -> Iterator[Score]:
+def _scores(lines: Sequence[str], count: int) -> Iterator[Score]:
     rows = csv.reader(lines)
     first = tuple(next(rows))
     if first[: len(_COLUMNS)] != _COLUMNS:
@@ -214,6 +218,8 @@ def _scores(lines: Sequence[str]) -> Iterator[Score]:
             raise ValueError(f"{image} of {set_name} is there twice for {arm}")
         seen.add(score[:5])
         yield score
+    if len(seen) != count:
+        raise ValueError(f"it has {len(seen)} of {count} rows")
 
 
 def _legible(value: Any) -> Any:

@@ -56,15 +56,20 @@ def run_report(config: ReportConfig) -> None:
     from msloss_sirr.ablation.joining import join
     from msloss_sirr.ablation.reporting import keep, report
     from msloss_sirr.ablation.results import find_results, read_results
+    from msloss_sirr.peers.comparing import STUDY
 
+    paths = [find_results(path) for path in config.report]
+    known = [read_results(path) for path in paths]
+    for path, results in zip(paths, known, strict=True):
+        if results.head.study == STUDY:
+            raise InputError(f"{path} holds methods side by side; msloss-sirr peers --report takes its folder")
     if config.joined and config.out is not None:
-        paths = [find_results(path) for path in config.report]
         path = config.out / paths[0].name
         if any(path.exists() and path.samefile(each) for each in paths):
             raise InputError(f"{path} is one of those to be joined; give another --out")
-        _told(path.with_suffix(".md"), keep(join([read_results(each) for each in paths]), path))
+        _told(path.with_suffix(".md"), keep(join(known), path))
         return
-    for path in map(find_results, config.report):
+    for path in paths:
         why = report(path, config.out)
         _told((config.out or path.parent) / f"{path.stem}.md", why)
 

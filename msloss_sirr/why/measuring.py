@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from msloss_sirr.ablation.page import trained_by
 from msloss_sirr.ablation.results import Head, find_results, read_results
 from msloss_sirr.depth.config import DepthConfig
 from msloss_sirr.depth.source import guidance
@@ -65,7 +66,7 @@ def measure(config: WhyConfig, out: Path, say: Callable[[str], None] = print) ->
         seeds=sorted({each.seed for each in trained}),
         trained_by=head.command,
         command=command(),
-        facts=dict(head.facts),
+        facts={**head.facts, "trained by": trained_by(head)},
         unlike=list(head.unlike),
         sets=counts,
     )

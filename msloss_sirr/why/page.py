@@ -25,7 +25,7 @@ from msloss_sirr.why.tables import Found
 
 _MOMENTS = {"at the beginning": 0.0, "at a quarter": 0.25, "at half": 0.5, "at the end": 1.0}
 _SHOWN = (0, 1, 2, 3, 5, 10)
-_FACTS = ("network", "trained on", "length", "learning rate", "machine", "revision")
+_FACTS = ("network", "trained on", "length", "learning rate", "trained by")
 
 
 def page(found: Found, plots: Mapping[str, str]) -> str:
@@ -84,19 +84,24 @@ def _identity(figures: Figures, plots: Mapping[str, str]) -> Iterator[str]:
         yield from _unprobed()
         return
     yield "The loss of a step, divided by what it would be of the photograph itself: 1 for a network that returns its"
-    yield "input. Of eight images, drawn like those that are trained on, and the same for all trainings."
+    yield "input. Of eight images, drawn like those that are trained on, and the same for all trainings: what ± and"
+    yield "intervals tell, here and of gradients, is of other seeds, not of other images."
     yield from ("", *_plot(plots, "identity", "Loss of each step over that of the input, during training"))
     titles = [f"step 1, {moment}" for moment in _MOMENTS]
     titles += [f"step {t}, at the end" for t in range(2, STEPS + 1)]
-    yield from header(["", *titles, f"step 1, at the end: difference to {figures.about.baseline}"])
+    base = figures.about.baseline
+    apart = [f"step {t}, at the end: difference to step 1 of {base}" for t in range(1, STEPS + 1)]
+    yield from header(["", *titles, *apart])
     for arm in figures.probed:
         cells = []
         for t in range(STEPS):
             course = figures.course(arm, ratio_of(t))
             moments = _MOMENTS.values() if t == 0 else [1.0]
             cells += [_spread(course.values[:, np.abs(course.share - moment).argmin()], 3) for moment in moments]
-        ends = {each: figures.course(each, ratio_of(0)).values[:, -1] for each in (arm, figures.about.baseline)}
-        yield row([safe(arm), *cells, _apart(figures, arm, ends, 3)])
+        for t in range(STEPS):
+            told = base in figures.probed and (arm, t) != (base, 0)
+            cells.append(_ends_apart(figures, (arm, t), (base, 0)) if told else "")
+        yield row([safe(arm), *cells])
     yield ""
 
 
@@ -108,7 +113,8 @@ def _gradients(figures: Figures, plots: Mapping[str, str]) -> Iterator[str]:
     yield "The gradient of each step's loss alone, of the same images; the mean over the second half of the training."
     yield "Norms tell little by themselves: Adam divides by them. The cosine between two steps is 1 where both ask for"
     yield "the same change of the weights, 0 where they have nothing to do with each other. Agreement is the cosine"
-    yield "between the gradients of four of the images and of the other four: the greater, the less of it is chance."
+    yield "between the gradients of four of the images and of the other four: near 1, both ask for the same; below 0,"
+    yield "what helps four of them harms the others."
     yield from (
         "",
         *_plot(plots, "gradients", "Norms of the steps' gradients, cosines between them, agreement of halves"),
@@ -210,12 +216,10 @@ def _iterates(figures: Figures, plots: Mapping[str, str]) -> Iterator[str]:
         yield ""
 
 
-def _apart(figures: Figures, arm: str, values: Mapping[str, Numbers], digits: int) -> str:
-    """Return the difference of an arm to the baseline."""
-    base = figures.about.baseline
-    if arm == base or base not in figures.probed:
-        return ""
-    return _signed(difference(values[arm], values[base]), digits)
+def _ends_apart(figures: Figures, own: tuple[str, int], base: tuple[str, int]) -> str:
+    """Return how far apart steps of arms are from returning the input at the end."""
+    end, other = (figures.course(arm, ratio_of(t)).values[:, -1] for arm, t in (own, base))
+    return _signed(difference(end, other), 3)
 
 
 def _unprobed() -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from msloss_sirr.ablation import overview_plot
+from msloss_sirr.ablation.figures import Comparison
 from msloss_sirr.ablation.overview import overview, readings
 from msloss_sirr.ablation.overview_plot import draw_overview
 from msloss_sirr.ablation.results import Head, Results, Run, Score, SetFound
@@ -51,7 +52,18 @@ def test_an_arm_that_was_not_applied_as_often_as_in_its_training_is_no_arm_to_co
         ["+1.50 [+1.44, +1.57] better", "not done yet |"],
         ["not evaluated applied twice", "not done yet |"],
         ["+4.50 [+4.44, +4.57] better", "not done yet |"],
+        ["+4.50 [+4.44, +4.57] better, 3 times", "not done yet |"],
     ]
+    assert [row.split(" | ")[2] for row in rows] == ["20.50", "20.50", "21.50", "21.50, 3 times"]
+
+
+def test_less_lpips_suits_best() -> None:
+    found = results_of({"a": 2.0})
+    scores = [score._replace(values={"lpips_alex": score.steps / 10}) for score in found.scores]
+    best = readings({"one": found})[-1]
+    assert best.steps(Comparison(Results(found.head, scores)), "2-step", "a", "lpips_alex") == 1
+    assert best.steps(Comparison(found), "2-step", "a", "psnr") == 3
+    assert best.steps(Comparison(found), "3-step", "a", "psnr") == 1
 
 
 def test_seeds_that_came_to_fewer_steps_are_told() -> None:
@@ -61,17 +73,18 @@ def test_seeds_that_came_to_fewer_steps_are_told() -> None:
     fewer = tuple(run._replace(steps=(1, 1)) if run[:2] == ("2-step", 1) else run for run in found.head.runs)
     apart = readings({"one": with_head(found, runs=fewer)})[1]
     assert apart.title == f"{told}; all seeds of 2-step as the one of most steps"
-    assert apart.steps("2-step") == 2
+    assert apart.steps(Comparison(found), "2-step", "a", "psnr") == 2
 
 
 def test_sets_of_all_comparisons_are_rows_and_sure_differences_are_filled(monkeypatch: pytest.MonkeyPatch) -> None:
     known = {"one": results_of({"a": 2.0}), "other": results_of({"b": -1.0, "c": 0.495})}
     figure = drawn(known, monkeypatch)
-    first, other = figure.axes[:3], figure.axes[3:]
+    first, other = figure.axes[:4], figure.axes[4:]
     assert [axes.get_title() for axes in first] == [
         "each applied once",
         "each as often as in its training",
         "each applied 3 times",
+        "each as often as suits it best",
     ]
     assert [[label.get_text() for label in axes.get_yticklabels()] for axes in (first[0], other[0])] == [
         ["a"],
@@ -88,10 +101,11 @@ def test_sets_of_all_comparisons_are_rows_and_sure_differences_are_filled(monkey
         for axes in (*first, *other)
     ]
     assert marks[0] == [(1.505, "C0")]
-    assert marks[3] == [(-1.495, "C0"), (0.0, "white")]
+    assert marks[4] == [(-1.495, "C0"), (0.0, "white")]
     assert marks[1] == [(3.505, "C0")], "one step is applied once where two are twice"
-    assert marks[4] == [(-2.495, "C0"), (0.495, "C0")]
-    assert [x for panel in (2, 5) for x, _ in marks[panel]] == [4.505, -4.495, -0.01]
+    assert marks[5] == [(-2.495, "C0"), (0.495, "C0")]
+    assert [x for panel in (2, 6) for x, _ in marks[panel]] == [4.505, -4.495, -0.01]
+    assert [x for panel in (3, 7) for x, _ in marks[panel]] == [4.505, -2.495, -0.01], "b gets worse with every step"
     bars = [
         line.get_xdata() for line in other[0].lines if line.get_marker() == "None" and len(set(line.get_ydata())) == 1
     ]

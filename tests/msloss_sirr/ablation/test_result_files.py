@@ -72,6 +72,9 @@ def _replaced(old: str, new: str) -> Callable[[str], str]:
     "damage",
     [
         lambda text: text[:-5],
+        lambda text: text[: text.rindex("\n", 0, -1) + 1],
+        lambda text: "".join(text.splitlines(keepends=True)[:-2]),
+        _replaced("# rows: 8\n", ""),
         lambda text: text.rsplit(",", 1)[0] + ",inf\n",
         lambda text: text.rsplit(",", 2)[0] + ",nan,0.5\n",
         lambda text: text.rsplit(",", 2)[0] + ",-inf,0.5\n",

@@ -163,3 +163,10 @@ def test_what_cannot_be_compared_is_told_in_a_line(
 def test_other_results_are_no_page_of_methods(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "peers.csv").write_text("arm,seed\n")
     assert "holds no results of an ablation" in fails(capsys, "peers", "--report", tmp_path)
+
+
+def test_methods_side_by_side_are_no_page_of_a_comparison(capsys: pytest.CaptureFixture[str]) -> None:
+    results = Path(__file__).parents[3] / "docs" / "results" / "peers.csv"
+    told = fails(capsys, "ablate", "--report", results)
+    assert "peers.csv holds methods side by side; msloss-sirr peers --report takes its folder" in told
+    assert not results.with_suffix(".md").exists()

@@ -198,7 +198,9 @@ def test_the_page_says_what_the_numbers_say() -> None:
     assert identity.split("|")[2:6] == [
         f" {told} " for told in ("1.000 ± 0.000", "0.877 ± 0.003", "0.755 ± 0.005", "0.510 ± 0.010")
     ]
-    assert identity.endswith("| -0.250 [-0.250, -0.250] less |")
+    assert identity.endswith(
+        "| -0.250 [-0.250, -0.250] less | -0.260 [-0.285, -0.235] less | -0.510 [-0.535, -0.485] less |"
+    )
     assert "| 1-step | 2.0000 ± 0.0000 | 2.00 ± 0.00 | 4.00 ± 0.00 | 0.50 ± 0.00 | 0.25 ± 0.00 | 0.12 ± 0.00 |" in shown
     last = [line for line in shown.splitlines() if line.startswith("| 3-step |")][-1]
     assert "more | 0.50 (0.50, 0.50) | 0.50 (0.50, 0.50) |" in last
@@ -246,6 +248,9 @@ def test_the_command_looks_once_and_writes_a_page(
     assert {each.iterate.step for each in found.iterates} == {0, 1, 2, 3}
     first = (out / "why.md").read_text()
     assert "(why-identity.svg)" in first
+    (told,) = (line for line in first.splitlines() if line.startswith("| trained by |"))
+    assert "revision " in told or "unknown" in told
+    assert ", cpu" in told
     scores = json.loads((comparison / "runs" / "without-RefGAN" / "seed-0" / "scores.json").read_text())["images"]
     known = {(set_name, image): values["psnr"] for set_name, image, steps, values in scores if steps == 1}
     seen = {(e.set_name, e.image): e.iterate.psnr for e in found.iterates if e.iterate.step == 1}
