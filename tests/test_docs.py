@@ -371,6 +371,39 @@ def test_numbers_of_other_tasks_are_those_of_the_results(network: str) -> None:
         assert f"makes of {once.mean:.2f} dB after one application {thrice.mean:.2f} after three" in page
 
 
+def test_guide_and_readme_say_of_weights_what_the_results_do() -> None:
+    found = comparison_of("weights.csv")
+    guide, front = told_in("guide", "weights.md"), told_in("..", "README.md")
+    assert {(run.arm, run.seed) for run in found.head.runs} == {*product(found.head.arms, range(5))}
+    assert found.head.baseline == "sum"
+    assert "between the sum and the mean no difference in PSNR is seen, however often the networks are" in guide
+    assert "and their mean no difference is seen, however often networks are applied" in front
+    for steps in found.head.eval_steps:
+        assert verdicts(found, "mean", "val linear clip screen", steps) == {NO_DIFFERENCE}
+    assert (
+        "worse than with the sum by 0.04 dB on one set of four, applied once, and by 0.10 on another, applied" in guide
+    )
+    assert "they are worse by 0.04 dB on clip applied once and by 0.10 on screen applied twice" in front
+    for name, steps, less in (("clip", 1, 0.04), ("screen", 2, 0.10)):
+        assert verdicts(found, "gamma 0.8", name, steps) == {"worse"}
+        assert found.figure("gamma 0.8", f"composites-{name}", steps, "psnr").difference == pytest.approx(
+            -less, abs=5e-3
+        )
+    assert verdicts(found, "gamma 0.8", "val linear screen", 1) == {NO_DIFFERENCE}
+    assert verdicts(found, "gamma 0.8", "val linear clip", 2) == {NO_DIFFERENCE}
+    assert verdicts(found, "gamma 0.8", "val linear clip screen", 3) == {NO_DIFFERENCE}
+    assert (
+        "applied once, worse than the sum on composites of strong reflections, and no different on real pairs" in guide
+    )
+    assert "With the loss of the last of three alone, they are worse on clip and screen; applied three times" in front
+    assert verdicts(found, "last", "clip screen", 1) == {"worse"}
+    assert verdicts(found, "last", "val linear", 1) == {NO_DIFFERENCE}
+    assert "applied three times, better on these, and worse on those" in guide
+    assert "applied three times, better on real pairs and linear composites" in front
+    assert verdicts(found, "last", "val linear", 3) == {"better"}
+    assert verdicts(found, "last", "clip screen", 3) == {"worse"}
+
+
 def test_guide_says_of_cut_gradients_what_the_results_do() -> None:
     found = comparison_of("gradients.csv")
     told = " ".join((DOCS / "guide" / "memory.md").read_text(encoding="utf-8").split())
