@@ -395,7 +395,7 @@ def test_guide_and_readme_say_of_weights_what_the_results_do() -> None:
     assert (
         "applied once, worse than the sum on composites of strong reflections, and no different on real pairs" in guide
     )
-    assert "With the loss of the last of three alone, they are worse on clip and screen; applied three times" in front
+    assert "With the loss of the last step alone, they are worse on clip and screen; applied three times" in front
     assert verdicts(found, "last", "clip screen", 1) == {"worse"}
     assert verdicts(found, "last", "val linear", 1) == {NO_DIFFERENCE}
     assert "applied three times, better on these, and worse on those" in guide
