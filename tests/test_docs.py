@@ -240,6 +240,19 @@ def test_readme_says_of_several_steps_what_the_results_do() -> None:
     assert at_best("compute.csv", "2-step", "ssim") == {"better": ["val", "linear", "clip", "screen"], "worse": []}
     assert at_best("compute.csv", "3-step", "ssim") == {"better": ["linear", "clip"], "worse": []}
     assert "five seeds of 500 updates: after one application, and as often as in their training, two and three" in told
+    twins = comparison_of("two-networks-compute.csv")
+    assert len({(run.arm, run.seed) for run in twins.head.runs}) == 25
+    assert "they are those of one network at equal compute after one application" in told
+    for arm, name in product(("2-step", "3-step"), ("val", "linear", "clip", "screen")):
+        assert verdicts(twins, arm, name, 1) == verdicts(compute, arm, name, 1)
+    assert "two steps are worse on linear composites alone, and three on real pairs, too, and better on clip" in told
+    assert verdicts(twins, "2-step", "linear", 2, 1) == verdicts(twins, "3-step", "val linear", 3, 1) == {"worse"}
+    assert verdicts(twins, "2-step", "val clip screen", 2, 1) == verdicts(twins, "3-step", "screen", 3, 1)
+    assert verdicts(twins, "3-step", "screen", 3, 1) == {NO_DIFFERENCE}
+    assert verdicts(twins, "3-step", "clip", 3, 1) == {"better"}
+    assert "each as often as suits it best, two are better on linear composites, three on none" in told
+    assert at_best("two-networks-compute.csv", "2-step") == {"better": ["linear"], "worse": []}
+    assert at_best("two-networks-compute.csv", "3-step") == {"better": [], "worse": []}
     both = comparison_of("two-networks.csv")
     assert len({(run.arm, run.seed) for run in both.head.runs}) == 25
     assert "but that three steps applied once are better on linear composites, too" in told
