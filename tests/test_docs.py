@@ -228,7 +228,7 @@ def test_readme_says_of_several_steps_what_the_results_do() -> None:
     assert at_best("updates.csv", "3-step") == {"better": [], "worse": ["clip"]}
     assert at_best("updates.csv", "2-step") == {"better": ["linear"], "worse": []}
     assert "on clip and screen one step, too, does better if it is applied twice" in told
-    assert "three steps have been better than one on none of these four sets and worse on one" in told
+    assert "three steps have been better in PSNR than one on none of these four sets and worse on one" in told
     twice = comparison_of("updates.csv")
     for name in ("composites-clip", "composites-screen"):
         once, again = (twice.figure("1-step", name, steps, "psnr", 1) for steps in (1, 2))
