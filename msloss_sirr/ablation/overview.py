@@ -7,7 +7,7 @@ from typing import NamedTuple
 from msloss_sirr.ablation.arms import INPUT
 from msloss_sirr.ablation.figures import NO_DIFFERENCE, Comparison, Figure, is_better_lower
 from msloss_sirr.ablation.page import UNITS, number, short_of_steps, title_of, told_difference
-from msloss_sirr.ablation.results import Results
+from msloss_sirr.ablation.results import Head, Results
 from msloss_sirr.markdown import header, row
 from msloss_sirr.trainer.durations import duration
 
@@ -128,7 +128,8 @@ def _table(known: Mapping[str, Results], metric: str, reading: Reading) -> Itera
             cells = [_mean(comparison, arm, name, metric, reading) for arm in (INPUT, head.baseline)]
             for arm in others:
                 figure = reading.figure(comparison, arm, name, metric)
-                cells.append(_difference(comparison, arm, name, metric, reading))
+                steps = reading.steps(comparison, arm, name, metric)
+                cells.append(_difference(comparison.head, figure, steps, metric, reading))
                 verdicts[arm].update([figure.verdict] if figure is not None and figure.between is not None else [])
             yield row([name, *cells])
     yield ""
@@ -144,12 +145,11 @@ def _table(known: Mapping[str, Results], metric: str, reading: Reading) -> Itera
     yield ""
 
 
-def _difference(comparison: Comparison, arm: str, name: str, metric: str, reading: Reading) -> str:
+def _difference(head: Head, figure: Figure | None, steps: int, metric: str, reading: Reading) -> str:
     """Return what an arm comes to beside the baseline, or why there is nothing to be told of it."""
-    figure, steps = reading.figure(comparison, arm, name, metric), reading.steps(comparison, arm, name, metric)
     if figure is None:
-        return "not done yet" if steps in comparison.head.eval_steps else f"not evaluated applied {_times(steps)}"
-    seeds = len(comparison.head.seeds)
+        return "not done yet" if steps in head.eval_steps else f"not evaluated applied {_times(steps)}"
+    seeds = len(head.seeds)
     few = f" ({figure.seeds} of {seeds} seeds)" if figure.seeds < seeds else ""
     return told_difference(figure, metric) + (f", {_times(steps)}" if reading.varies else "") + few
 

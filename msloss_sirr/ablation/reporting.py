@@ -16,18 +16,19 @@ def keep(results: Results, path: Path) -> str:
     return report(path)
 
 
-def report(path: Path, out: Path | None = None) -> str:
+def report(path: Path, out: Path | None = None, results: Results | None = None) -> str:
     """Write the page and the plot of a file of results; return why there is no plot, if there is none.
 
     Args:
         path: of the results.
         out: folder to write to; by default that of the results. Both files have the name of the results, and end in
             ``.md`` and ``.svg``.
+        results: what the file holds, if it has been read.
 
     Raises:
         InputError: if the file holds no results.
     """
-    results = read_results(path)
+    results = results or read_results(path)
     folder = out or path.parent
     folder.mkdir(parents=True, exist_ok=True)
     plot, why = folder / f"{path.stem}.svg", ""

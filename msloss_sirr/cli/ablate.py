@@ -69,8 +69,8 @@ def run_report(config: ReportConfig) -> None:
             raise InputError(f"{path} is one of those to be joined; give another --out")
         _told(path.with_suffix(".md"), keep(join(known), path))
         return
-    for path in paths:
-        why = report(path, config.out)
+    for path, results in zip(paths, known, strict=True):
+        why = report(path, config.out, results)
         _told((config.out or path.parent) / f"{path.stem}.md", why)
 
 
