@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from msloss_sirr.ablation.jobs import slug
 from msloss_sirr.ablation.page import trained_by
 from msloss_sirr.ablation.results import Head, find_results, read_results
 from msloss_sirr.depth.config import DepthConfig
@@ -75,11 +76,12 @@ def measure(config: WhyConfig, out: Path, say: Callable[[str], None] = print) ->
 
 def _trained(runs: Path, head: Head) -> list[Trained]:
     """Return the trainings that have ended, arm by arm in the order of the comparison."""
-    found = []
-    for path in sorted(runs.glob("runs/*/seed-*/trained.json")):
-        told = json.loads(path.read_bytes())
-        found.append(Trained(told["arm"], told["seed"], path.parent))
-    found = [each for each in found if each.arm in head.arms]
+    # a folder may come from another comparison, in which the same arm has another name: its place says whose it is here
+    found = [
+        Trained(arm, json.loads(path.read_bytes())["seed"], path.parent)
+        for arm in head.arms
+        for path in runs.glob(f"runs/{slug(arm)}/seed-*/trained.json")
+    ]
     if not found:
         raise InputError(f"{runs} holds no training that has ended; wait for one, or give the --out of a comparison")
     order = list(head.arms)

@@ -14,6 +14,7 @@ from msloss import refine
 from msloss_sirr import InputError, Layers
 from msloss_sirr.ablation.figures import NO_DIFFERENCE
 from msloss_sirr.ablation.intervals import interval
+from msloss_sirr.ablation.results import find_results, read_results
 from msloss_sirr.cli import main
 from msloss_sirr.data.sources import open_pairs
 from msloss_sirr.evaluation.scores import CEILING, score
@@ -260,6 +261,13 @@ def test_the_command_looks_once_and_writes_a_page(
     (out / "why.md").unlink()
     main(["ablate", "why", "--report", str(out)])
     assert (out / "why.md").read_text() == first
+
+
+def test_a_training_of_another_comparison_is_looked_at_by_its_place(comparison: Path) -> None:
+    note = comparison / "runs" / "without-RefGAN" / "seed-0" / "trained.json"
+    note.write_text(json.dumps({**json.loads(note.read_text()), "arm": "another name"}))
+    (found,) = measuring._trained(comparison, read_results(find_results(comparison)).head)
+    assert (found.arm, found.seed, found.folder) == ("without RefGAN", 0, note.parent)
 
 
 @pytest.mark.parametrize(
